@@ -1,0 +1,63 @@
+"""`make demo`: this repository as an index, a change, a deletion, and the same questions by two callers.
+
+Runs the ordinary commands and shows them, so that everything here can be done by hand.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NOTE = HERE / "docs" / "demo-note.md"
+COMMAND = Path(sys.executable).with_name("rag-pipeline")
+
+FIRST = """# Espresso machine
+
+## Descaling
+
+Descale the office espresso machine on the first Monday of the month.
+
+## Beans
+
+Beans are ordered by the person who finishes the last bag.
+"""
+
+
+def say(text: str) -> None:
+    print(f"\n\033[1m# {text}\033[0m" if sys.stdout.isatty() else f"\n# {text}", flush=True)
+
+
+def run(arguments: str) -> None:
+    print(f"$ rag-pipeline {arguments}", flush=True)
+    subprocess.run([COMMAND, *shlex.split(arguments)], cwd=HERE, check=True)
+
+
+def main() -> None:
+    started = time.monotonic()
+    try:
+        NOTE.write_text(FIRST)
+        say("Index this repository: its documentation for everyone, its code for engineers")
+        run("refresh")
+        say("Change one paragraph: one text is embedded")
+        NOTE.write_text(FIRST.replace("first Monday", "last Friday"))
+        run("refresh --source docs")
+        run("search 'when is the coffee machine descaled' --as public -k 1")
+        say("Delete the document: it leaves no ghost")
+        NOTE.unlink()
+        run("refresh --source docs")
+        run("search 'when is the coffee machine descaled' --as public -k 1")
+    finally:
+        NOTE.unlink(missing_ok=True)
+    say("The same question by two callers: only engineers may read the code")
+    run("search 'advisory lock while a refresh publishes' --as public -k 2")
+    run("search 'advisory lock while a refresh publishes' --as user:ana --as group:engineers -k 2")
+    say("The index is what its sources say, and can prove it")
+    run("verify --source docs")
+    run("status")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. The Dagster UI of this index: make ui")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""A document becomes sections of chunks: outline, cut, pack, name.
+
+The outline is the headings'. A section is the text under one heading up to the next of any level; one that
+exceeds the window is cut between chunks into several of the same heading path. Sections and chunks are named
+by their content and their place in the outline alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b, sha256
+from typing import NamedTuple
+
+from rag_pipeline.chunks.cut import Piece, cut
+from rag_pipeline.chunks.pack import Rank, pack
+from rag_pipeline.model import Block, BlockKind, Chunk, Document, Section
+
+CHUNKER_VERSION = 1
+"""Part of the recipe: raise it with every change that can alter a `Section` or a `Chunk`."""
+
+_CHARACTERS_PER_TOKEN = 20
+"""A token stands for at most this many characters: a megabyte of one "word" must not pass as one token."""
+
+Count = Callable[[list[str]], list[int]]
+
+
+class _Part(NamedTuple):
+    """The stretch under one heading: the index of that heading, unless it is the only block, and of the blocks."""
+
+    path: tuple[str, ...]
+    heading: int | None
+    blocks: range
+
+
+class _Passage(NamedTuple):
+    """A chunk without its names: the document's text from `start` to `end`, after a repeated table header if any."""
+
+    start: int
+    end: int
+    text: str
+    cost: int
+    forced: bool
+    rank: Rank
+
+
+class _Window(NamedTuple):
+    """A section without its names."""
+
+    path: tuple[str, ...]
+    start: int
+    passages: Sequence[_Passage]
+
+
+def split(
+    document: Document, count: Count, max_tokens: int, window_tokens: int, max_embed_tokens: int = 512
+) -> list[Section]:
+    """Split a document into sections of chunks; none for an empty document.
+
+    `count` returns the number of tokens of each of many texts; two calls serve most documents. A chunk's
+    text has at most `max_tokens`, a section's at most `window_tokens` besides its heading, and an embedded
+    text at most `max_embed_tokens`: where the heading path leaves no room, its outermost names give way.
+    """
+    tokens = _Tokens(count)
+    budget = min(max_tokens, window_tokens, max_embed_tokens)
+    windows = list(_windows(document, tokens, budget, window_tokens))
+    embed_texts = iter(_embed_texts(document.title, windows, tokens, max_embed_tokens))
+    occurrences: Counter[tuple[str, ...]] = Counter()
+    sections: list[Section] = []
+    for path, start, passages in windows:
+        occurrence = occurrences[path]
+        occurrences[path] += 1
+        key = _section_key(path, occurrence)
+        text = document.text[start : passages[-1].end]
+        twins: Counter[str] = Counter()
+        chunks: list[Chunk] = []
+        for passage, size in zip(passages, tokens.counts([passage.text for passage in passages]), strict=True):
+            embed_text = next(embed_texts)
+            chunks.append(
+                Chunk(
+                    key=_chunk_key(key, passage.text, twins[passage.text]),
+                    text=passage.text,
+                    start=passage.start - start,
+                    end=passage.end - start,
+                    tokens=size,
+                    forced=passage.forced,
+                    embed_text=embed_text,
+                    embed_hash=sha256(embed_text.encode()).digest(),
+                )
+            )
+            twins[passage.text] += 1
+        sections.append(Section(key, path, occurrence, start, text, tuple(chunks)))
+    return sections
+
+
+class _Tokens:
+    """Counts each text once."""
+
+    def __init__(self, count: Count) -> None:
+        self._count = count
+        self._known: dict[str, int] = {}
+
+    def counts(self, texts: list[str]) -> list[int]:
+        """Tokens of each text."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            self._known.update(zip(new, self._count(new), strict=True))
+        return [self._known[text] for text in texts]
+
+    def costs(self, texts: list[str]) -> list[int]:
+        """What each text takes of a budget: its tokens, but not fewer than its length demands."""
+        counts = self.counts(texts)
+        return [max(size, len(text) // _CHARACTERS_PER_TOKEN) for size, text in zip(counts, texts, strict=True)]
+
+
+def _outline(blocks: Sequence[Block]) -> Iterator[_Part]:
+    """Yield the parts in order; a heading without text makes none if sub-headings follow, else it is its own text."""
+    stack: list[tuple[int, str]] = []
+    borders = [index for index, block in enumerate(blocks) if block.kind is BlockKind.HEADING]
+    if blocks and borders[:1] != [0]:
+        yield _Part((), None, range(borders[0] if borders else len(blocks)))
+    for heading, stop in zip(borders, [*borders, len(blocks)][1:], strict=True):
+        level = blocks[heading].level
+        while stack and stack[-1][0] >= level:
+            stack.pop()
+        stack.append((level, blocks[heading].title))
+        path = tuple(title for _, title in stack)
+        if heading + 1 < stop:
+            yield _Part(path, heading, range(heading + 1, stop))
+        elif stop == len(blocks) or blocks[stop].level <= level:
+            yield _Part(path, None, range(heading, stop))
+
+
+def _windows(document: Document, tokens: _Tokens, budget: int, window_tokens: int) -> Iterator[_Window]:
+    """Yield the sections' stretches with their passages: pieces packed into passages, passages into windows."""
+    text, blocks = document.text, document.blocks
+    joint, *_ = tokens.counts(["\n\n", *(text[block.start : block.end] for block in blocks)])
+    cut_blocks = cut(text, blocks, tokens.costs, budget)
+    for part in _outline(blocks):
+        passages = _passages(text, blocks, part.blocks, cut_blocks, budget, joint)
+        heading_cost = sum(piece.cost for piece in cut_blocks[part.heading]) if part.heading is not None else 0
+        openings = [heading_cost] + [0] * (len(passages) - 1)
+        ranks = [passage.rank for passage in passages]
+        for group in pack([passage.cost for passage in passages], openings, ranks, window_tokens, joint):
+            inside = passages[group.start : group.stop]
+            opens = group.start == 0 and part.heading is not None
+            yield _Window(part.path, blocks[part.blocks.start - 1].start if opens else inside[0].start, inside)
+
+
+def _passages(
+    text: str, blocks: Sequence[Block], indices: range, cut_blocks: list[list[Piece]], budget: int, joint: int
+) -> list[_Passage]:
+    """Pack the pieces of some blocks into passages."""
+    pieces: list[Piece] = []
+    ranks: list[Rank] = []
+    for index in indices:
+        clings = index > indices.start and _clings(text, blocks[index - 1], blocks[index])
+        for piece in cut_blocks[index]:
+            digest = blake2b(text[piece.start : piece.end].encode(), digest_size=8).digest()
+            ranks.append((piece.depth, int(clings and piece.depth == 0), digest))
+            pieces.append(piece)
+    passages: list[_Passage] = []
+    for group in pack([p.cost for p in pieces], [p.header_cost for p in pieces], ranks, budget, joint):
+        first, last = pieces[group.start], pieces[group.stop - 1]
+        cost = sum(pieces[index].cost for index in group) + joint * (len(group) - 1)
+        forced = first.depth > 0 or (group.stop < len(pieces) and pieces[group.stop].depth > 0)
+        body = text[first.start : last.end]
+        passages.append(_Passage(first.start, last.end, first.header + body, cost, forced, ranks[group.start]))
+    return passages
+
+
+def _clings(text: str, previous: Block, block: Block) -> bool:
+    """Whether a block should stay with the one before it: after a colon, and as an item below an item."""
+    return text[previous.end - 1] == ":" or (
+        previous.kind is block.kind is BlockKind.LIST_ITEM and block.level > previous.level
+    )
+
+
+def _embed_texts(title: str, windows: Sequence[_Window], tokens: _Tokens, limit: int) -> list[str]:
+    """The text to embed of each passage: title > heading path, a line end, the text; outermost names dropped to fit."""
+    texts = [passage.text for window in windows for passage in window.passages]
+    names = [_names(title, window.path) for window in windows for _ in window.passages]
+    embed_texts = [_under(path, text) for path, text in zip(names, texts, strict=True)]
+    tokens.counts([*texts, *embed_texts])
+    pending = list(range(len(texts)))
+    while pending := [
+        index
+        for index, size in zip(pending, tokens.counts([embed_texts[index] for index in pending]), strict=True)
+        if size > limit and names[index]
+    ]:
+        for index in pending:
+            names[index] = names[index][1:]
+            embed_texts[index] = _under(names[index], texts[index])
+    return embed_texts
+
+
+def _names(title: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(name for name in path if name)
+    return (title, *names) if title and names[:1] != (title,) else names
+
+
+def _under(names: tuple[str, ...], text: str) -> str:
+    return f"{' > '.join(names)}\n{text}" if names else text
+
+
+def _section_key(path: tuple[str, ...], occurrence: int) -> bytes:
+    """Each name is preceded by its length, so that no two paths are spelled alike."""
+    names = [name.encode() for name in path]
+    parts = [len(names).to_bytes(8), *(part for name in names for part in (len(name).to_bytes(8), name))]
+    return sha256(b"".join(parts) + occurrence.to_bytes(8)).digest()[:16]
+
+
+def _chunk_key(section: bytes, text: str, occurrence: int) -> bytes:
+    return sha256(section + occurrence.to_bytes(8) + text.encode()).digest()[:16]

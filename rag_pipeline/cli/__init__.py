@@ -1,0 +1,62 @@
+"""The command line: each verb parses its words, calls the core and prints what came of it.
+
+Exit codes: 0 fine, 1 something is wrong with the data or the world, 2 usage or configuration, 130
+interrupted. Errors are a few lines on stderr; `RAG_DEBUG=1` shows the traceback instead. Nothing heavy is
+imported before a verb needs it, so that help and search are quick.
+"""
+
+from typing import Any
+
+import click
+
+from rag_pipeline import __version__
+from rag_pipeline.cli import ask, audit, database, refresh, setup, state, ui
+from rag_pipeline.cli.failures import debugging, describe, exit_code
+
+_INTERRUPTED = 130
+
+
+class _Main(click.Group):
+    """Turns whatever ends a verb into a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (SystemExit, click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if debugging():
+                raise
+            click.echo(f"Error: {describe(error)}", err=True)
+            ctx.exit(exit_code(error))
+        except BaseException:
+            # Ctrl-C: KeyboardInterrupt, or while Dagster runs an exception of its own.
+            if debugging():
+                raise
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rag-pipeline")
+def main() -> None:
+    """Keep a Postgres/pgvector index equal to its sources, and search it.
+
+    Commands read rag.toml in the current folder or the nearest one above it.
+    """
+
+
+for _verb in (
+    setup.init,
+    setup.sources,
+    refresh.refresh,
+    refresh.rollback,
+    state.status,
+    state.quarantine,
+    ask.search,
+    audit.verify,
+    audit.housekeeping,
+    database.db,
+    ui.dev,
+):
+    main.add_command(_verb)

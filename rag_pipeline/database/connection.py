@@ -1,0 +1,138 @@
+"""Which server the settings mean, and sessions on it.
+
+This module is imported by everything that asks the index a question, so it stays light: psycopg,
+pgvector and numpy, nothing else.
+"""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg import Connection, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rag_pipeline.database.embedded import EmbeddedServer
+from rag_pipeline.database.statements import statements
+from rag_pipeline.errors import ConfigurationError, RagError, TransientError
+
+if TYPE_CHECKING:
+    from rag_pipeline.settings import Settings
+
+Role = Literal["rag_owner", "rag_writer", "rag_reader", "rag_analyst"]
+_INDEX = "rag"
+_DAGSTER = "dagster"
+_CONNECT_SECONDS = 10
+
+
+def local_folder(settings: "Settings") -> Path:
+    """Return the folder for state that must lie on a local disk, even where the workspace root is a remote URL."""
+    if "://" not in settings.workspace.root:
+        return settings.folder / settings.workspace.root
+    digest = hashlib.sha256(os.fsencode(settings.folder)).hexdigest()[:16]
+    return Path.home() / ".local" / "share" / "rag-pipeline" / digest
+
+
+def embedded_server(settings: "Settings") -> EmbeddedServer | None:
+    """Return the workspace's own server, or None where the settings name one of the user's."""
+    if settings.database.url != "embedded":
+        return None
+    return EmbeddedServer(local_folder(settings) / "postgres", settings.database.port)
+
+
+def server_url(settings: "Settings", database: Literal["rag", "dagster"] = _INDEX) -> str:
+    """Return the ``postgresql://`` URL of the index database or of Dagster's; an embedded server is started.
+
+    A URL of the user's that names a database means the index; Dagster's is `dagster` on the same server.
+    Raises `ConfigurationError` for a malformed URL, or when the embedded server cannot start.
+    """
+    if server := embedded_server(settings):
+        server.ensure()
+        return server.url(database)
+    # What libpq says of a URL may quote a badly encoded password, so it is not repeated.
+    malformed = ConfigurationError(
+        "[database] url is neither 'embedded' nor a valid URL postgresql://user:password@host:port/database; "
+        "write special characters in the password percent-encoded (/ is %2F, @ is %40)"
+    )
+    try:
+        parts = urlsplit(settings.database.url)
+        given = conninfo_to_dict(settings.database.url)
+    except (ValueError, psycopg.ProgrammingError):
+        raise malformed from None
+    named, ports = str(given.get("dbname") or ""), str(given.get("port") or "")
+    # A port that is no number and a name with / or @ are pieces of a password that was not encoded.
+    if parts.scheme not in ("postgresql", "postgres") or not re.fullmatch(r"[\d,]*", ports) or set("/@") & set(named):
+        raise malformed
+    if named == _DAGSTER:
+        raise ConfigurationError(
+            f"[database] url names the database {_DAGSTER!r}, which is Dagster's own; "
+            "name another for the index, such as rag"
+        )
+    path = f"/{quote(_DAGSTER if database == _DAGSTER else named or _INDEX, safe='')}"
+    query = "&".join(part for part in parts.query.split("&") if not part.startswith("dbname="))
+    # Not urlunsplit: it would drop the // of a URL without a host.
+    return f"postgresql://{parts.netloc}{path}" + (f"?{query}" if query else "")
+
+
+def connect(
+    settings: "Settings", role: Literal["rag_writer", "rag_reader"] | None = "rag_writer", autocommit: bool = True
+) -> Connection[Any]:
+    """Open a session on the index, in a role (None: the login user itself), that understands pgvector's types.
+
+    Raises `TransientError` when the server does not answer now, `ConfigurationError` when it refuses.
+    """
+    connection = open_session(server_url(settings), role)
+    try:
+        if connection.execute(statements("database")["session_search_path"]).fetchone() is None:
+            raise ConfigurationError(
+                f"the database {connection.info.dbname!r} lacks the extension vector; prepare it: rag-pipeline db start"
+            )
+        register_vector(connection)
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_session(url: str, role: Role | None) -> Connection[Any]:
+    """Open a session in autocommit mode on a database that need not be prepared. Raises as `connect` does."""
+    given = conninfo_to_dict(url)
+    # At the start of the session, so that no RESET and no pool can bring back the login user's rights.
+    session = {"timezone": "UTC", "client_connection_check_interval": "2s"} | ({"role": role} if role else {})
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    conninfo = make_conninfo(
+        url,
+        application_name="rag-pipeline",
+        connect_timeout=given.get("connect_timeout") or _CONNECT_SECONDS,
+        options=f"{given.get('options') or ''} {options}".strip(),
+    )
+    try:
+        return psycopg.connect(conninfo, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _explained(conninfo, error) from error
+
+
+def _explained(conninfo: str, error: psycopg.OperationalError) -> RagError:
+    """Say whether a failed connection is worth another try, and what to look at. Never names the password."""
+    given = conninfo_to_dict(conninfo)
+    where = (
+        f"Postgres at {given.get('host') or 'localhost'}:{given.get('port') or 5432}, database {given.get('dbname')!r}"
+    )
+    reason = str(error).strip()
+    unreachable = isinstance(error, psycopg.errors.ConnectionTimeout) or pq.PGconn.ping(conninfo.encode()) in (
+        pq.Ping.NO_RESPONSE,
+        pq.Ping.REJECT,
+    )
+    if unreachable:
+        return TransientError(f"{where}, does not answer; is it running, and is [database] url right? {reason}")
+    if "too many" in reason or "remaining connection slots" in reason:
+        return TransientError(f"{where}, has no free connection; close some, or raise its max_connections. {reason}")
+    return ConfigurationError(
+        f"{where}, refuses user {given.get('user')!r}; correct [database] url, "
+        f"or prepare the database: rag-pipeline db start. {reason}"
+    )

@@ -1,0 +1,154 @@
+"""What must hold between the stages: one predicate a check, evaluated in the step of its own asset.
+
+A check that must stop the publication is blocking and has severity ERROR. An incomplete listing and a
+tripped guard only warn, because additions still land. What is checked on the published index is also
+enforced by constraints and by `violations` in ``sql/queries/publish.sql``; here it becomes visible.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+from psycopg import Connection
+from psycopg.rows import dict_row
+from upath import UPath
+
+from rag_pipeline.database.statements import statements
+from rag_pipeline.handover import Changes, Chunked, Embedded, Published, Snapshot
+from rag_pipeline.parquet import read_rows
+from rag_pipeline.workspace import Workspace
+
+_LOOK_UP = 10_000
+
+
+def _spec(asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=blocking)
+
+
+LISTING_COMPLETE = _spec("source_snapshot", "listing_complete", "The source was listed to its end.")
+UNIQUE_DOCUMENTS = _spec("content_hashes", "unique_keys", "No document is listed twice.", blocking=True)
+GUARD_NOT_TRIPPED = _spec("changed_documents", "guard_not_tripped", "Nothing waits for a person's approval.")
+UNIQUE_CHUNKS = _spec("chunks", "unique_keys", "No document has two chunks of one key.", blocking=True)
+WITHIN_BOUNDS = _spec("chunks", "within_bounds", "No chunk is empty or above its budget of tokens.", blocking=True)
+DIMENSIONS = _spec("embeddings", "dimensions", "Every text has a vector of the generation's length.", blocking=True)
+NO_ORPHANS = _spec("published_index", "no_orphans", "No row without the row that it belongs to.")
+COUNTS_MATCH = _spec("published_index", "counts_match", "The index holds what the refresh says.")
+
+
+def listing_complete(snapshot: Snapshot) -> dg.AssetCheckResult:
+    """Warn when the source could not be listed to its end: then nothing is removed."""
+    return _result(
+        LISTING_COMPLETE,
+        snapshot.complete,
+        f"the listing is incomplete, so nothing is removed: {snapshot.reason}",
+        warn=True,
+        numbers={"listed": snapshot.listed},
+    )
+
+
+def guard_not_tripped(changes: Changes) -> dg.AssetCheckResult:
+    """Warn when a suspicious shrink or widening is withheld, with the command that lets it through."""
+    source = changes.hashes.snapshot.source
+    approve = f"if they are meant, approve them with: rag-pipeline refresh --source {source}"
+    withheld = {"deletions": changes.withheld_deletions, "widenings": changes.withheld_widenings}
+    problems = [
+        f"{count} {kind} are withheld; {approve} --approve-{kind} {count}" for kind, count in withheld.items() if count
+    ]
+    return _result(GUARD_NOT_TRIPPED, not problems, "; ".join(problems), warn=True, numbers=withheld)
+
+
+def unique_documents(workspace: Workspace, folder: str) -> dg.AssetCheckResult:
+    """Fail when a document's key occurs twice in the manifest."""
+    twins = _twins(workspace.file(folder, "manifest.parquet"), ["document_hash"])
+    return _result(
+        UNIQUE_DOCUMENTS, not twins, f"{twins} documents are listed more than once", numbers={"twins": twins}
+    )
+
+
+def unique_chunks(workspace: Workspace, folder: str) -> dg.AssetCheckResult:
+    """Fail when a chunk's key occurs twice in one document."""
+    twins = _twins(workspace.file(folder, "chunks.parquet"), ["document_hash", "local_id"])
+    return _result(UNIQUE_CHUNKS, not twins, f"{twins} chunks share their key with another", numbers={"twins": twins})
+
+
+def within_bounds(workspace: Workspace, chunked: Chunked, max_tokens: int) -> dg.AssetCheckResult:
+    """Fail when a chunk is empty, or above the budget though it was not forced."""
+    file = workspace.file(chunked.changes.hashes.snapshot.folder, "chunks.parquet")
+    empty = oversized = 0
+    for row in read_rows(file, ["tokens", "forced", "start_offset", "end_offset"]):
+        empty += row["tokens"] <= 0 or row["end_offset"] <= row["start_offset"]
+        oversized += row["tokens"] > max_tokens and not row["forced"]
+    return _result(
+        WITHIN_BOUNDS,
+        not empty and not oversized,
+        f"{empty} chunks are empty, {oversized} have more than {max_tokens} tokens",
+        numbers={"empty": empty, "oversized": oversized, "largest": chunked.largest},
+    )
+
+
+def dimensions(connection: Connection[Any], workspace: Workspace, embedded: Embedded) -> dg.AssetCheckResult:
+    """Fail when a text of this refresh has no vector, or one of another length than the generation's."""
+    changes = embedded.chunked.changes
+    query = statements("checks")["fitting_vectors"]
+    texts = fitting = 0
+    with workspace.file(changes.hashes.snapshot.folder, "chunks.parquet").open("rb") as handle:
+        for batch in pq.ParquetFile(handle).iter_batches(_LOOK_UP, columns=["embed_hash"]):
+            hashes = batch.column(0).unique().to_pylist()
+            values = {"generation": changes.generation, "model": embedded.model, "hashes": hashes}
+            (found,) = connection.execute(query, values).fetchone() or (0,)
+            texts += len(hashes)
+            fitting += found
+    return _result(
+        DIMENSIONS,
+        texts == fitting,
+        f"{texts - fitting} of {texts} texts have no vector of the generation's length",
+        numbers={"texts": texts, "fitting": fitting},
+    )
+
+
+def no_orphans(connection: Connection[Any]) -> dg.AssetCheckResult:
+    """Fail when the generation holds a row whose parent is gone."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        orphans = cursor.execute(statements("checks")["orphans"]).fetchone() or {}
+    found = ", ".join(f"{count} {kind}" for kind, count in orphans.items())
+    return _result(NO_ORPHANS, not any(orphans.values()), f"rows without a parent: {found}", numbers=orphans)
+
+
+def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Published) -> dg.AssetCheckResult:
+    """Fail when the index does not hold what follows from the state before and the changes.
+
+    `counts` is one row of `published_counts`; when another refresh has published since, only what
+    must hold in every state is compared.
+    """
+    chunked = embedded.chunked
+    wrong = [
+        f"{counts[one]} {one} and {counts[other]} {other}"
+        for one, other in (("chunks", "vectors"), ("sections", "sections_announced"))
+        if counts[one] != counts[other]
+    ]
+    expected = chunked.changes.published + chunked.added + chunked.restored - chunked.changes.removed
+    if counts["revision"] == published.revision and counts["documents"] != expected:
+        wrong.append(f"{counts['documents']} documents instead of {expected}")
+    repair = f"compare it with its source: rag-pipeline verify --source {published.source}"
+    return _result(COUNTS_MATCH, not wrong, f"the index holds {'; '.join(wrong)}; {repair}", numbers=counts)
+
+
+def _twins(file: UPath, columns: list[str]) -> int:
+    """Return how many rows repeat the key of another."""
+    with file.open("rb") as handle:
+        keys = pq.read_table(handle, columns=columns)
+    return keys.num_rows - keys.group_by(columns).aggregate([]).num_rows
+
+
+def _result(
+    spec: dg.AssetCheckSpec, passed: bool, problem: str, numbers: Mapping[str, int], warn: bool = False
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed,
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+        description=None if passed else problem,
+        metadata=numbers,
+    )

@@ -1,0 +1,56 @@
+"""The job `refresh` in this process: what the schedule runs, without a server, recorded in the same history."""
+
+import dagster as dg
+
+from rag_pipeline.definitions import build
+from rag_pipeline.defs.instance import open_instance
+from rag_pipeline.defs.stage import Stages
+from rag_pipeline.errors import PermanentError, StateMoved
+from rag_pipeline.handover import Published
+from rag_pipeline.progress import Progress, silent
+from rag_pipeline.settings import Settings
+from rag_pipeline.stages import Pipeline
+
+_ATTEMPTS = 3
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The run's log belongs into its history, not into the terminal."""
+
+
+def launch_refresh(settings: Settings, source: str, progress: Progress = silent) -> Published:
+    """Refresh one source and return what was published; the run shows in Dagster's UI like any other.
+
+    Starts over, up to three times, when another refresh of the source published meanwhile. Raises the
+    `RagError` that ended the run, or `PermanentError` when a blocking check did.
+    """
+    settings.source(source)
+    stages = Stages(Pipeline(settings), progress)
+    job = build(settings, stages).resolve_job_def("refresh")
+    with open_instance(settings) as instance:
+        for attempt in range(1, _ATTEMPTS + 1):
+            result = job.execute_in_process(
+                run_config=_QUIET,
+                instance=instance,
+                partition_key=source,
+                tags={"rag/source": source},
+                raise_on_error=False,
+            )
+            if result.success:
+                return result.asset_value("published_index")
+            if not isinstance(stages.failure, StateMoved) or attempt == _ATTEMPTS:
+                raise stages.failure or _explained(result, source)
+    raise AssertionError("unreachable")
+
+
+def _explained(result: dg.ExecuteInProcessResult, source: str) -> PermanentError:
+    """Say why a run failed of which no stage did: a blocking check, or Dagster itself."""
+    reasons = [
+        f"check {check.asset_key.to_user_string()}/{check.check_name}: {check.description}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.blocking
+    ]
+    for event in result.get_step_failure_events() if not reasons else ():
+        error = event.step_failure_data.error
+        reasons.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+    return PermanentError(
+        f"source {source}: nothing was published: {'; '.join(reasons) or 'the run failed'} (run {result.run_id})"
+    )

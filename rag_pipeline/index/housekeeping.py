@@ -1,0 +1,74 @@
+"""Housekeeping: what nothing refers to any more is removed once its grace period is over.
+
+Order matters: references go first, then what they referred to, so that a crash leaves at worst something
+to remove at the next run.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from rag_pipeline.database.copy import copy_rows
+from rag_pipeline.database.statements import statements
+from rag_pipeline.parquet import batches, read_rows
+from rag_pipeline.workspace import Workspace
+
+_BLOCK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How much was removed."""
+
+    tombstones: int
+    folders: int
+    blobs: int
+    vectors: int
+
+
+def remove_expired(connection: Connection[Any], workspace: Workspace, sources: list[str], days: int) -> Removed:
+    """Remove tombstones, snapshots, blobs and vectors that have been unneeded for `days`."""
+    queries = statements("housekeeping")
+    keep = {"days": days}
+    tombstones = connection.execute(queries["purge_tombstones"], keep).rowcount
+    expired = [row[0] for row in connection.execute(queries["expired_manifests"], keep)]
+    connection.execute(queries["forget_manifests"], {"manifests": expired})
+    for folder in expired:
+        workspace.remove_folder(folder)
+    kept = {row[0] for row in connection.execute(queries["kept_manifests"])}
+    abandoned = [folder for source in sources for folder in _finished(workspace.folders(source)) if folder not in kept]
+    for folder in abandoned:
+        workspace.remove_folder(folder)
+    blobs = _remove_blobs(connection, workspace, sources)
+    for name in ("mark_used_vectors", "mark_unused_vectors"):
+        connection.execute(queries[name])
+    vectors = connection.execute(queries["purge_vectors"], keep).rowcount
+    return Removed(tombstones, len(expired) + len(abandoned), blobs, vectors)
+
+
+def _remove_blobs(connection: Connection[Any], workspace: Workspace, sources: list[str]) -> int:
+    """Remove blobs that no document, tombstone or kept refresh refers to."""
+    queries = statements("housekeeping")
+    connection.execute(queries["create_needed"])
+    connection.execute(queries["need_published"])
+    for source in sources:
+        for folder in workspace.folders(source):
+            manifest = workspace.file(folder, "manifest.parquet")
+            if manifest.exists():
+                hashes = (
+                    (row["content_hash"],) for row in read_rows(manifest, ["content_hash"]) if row["content_hash"]
+                )
+                copy_rows(connection, "needed", {"content_hash": "bytea"}, hashes)
+    removed = 0
+    for block in batches(workspace.blobs(), _BLOCK):
+        unneeded = [row[0] for row in connection.execute(queries["unneeded"], {"hashes": block})]
+        removed += workspace.remove_blobs(unneeded)
+    return removed
+
+
+def _finished(folders: list[str]) -> list[str]:
+    """Return the folders that no running refresh can still be writing: those begun more than a day ago."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
+    return [folder for folder in folders if folder.rsplit("/", 1)[-1] < yesterday]

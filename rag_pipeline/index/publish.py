@@ -1,0 +1,216 @@
+"""Stage 6, `published_index` and `pruned_orphans`: one transaction that merges, prunes, checks and commits.
+
+Staging is loaded before the transaction starts. Inside it every statement is set-based
+(``sql/queries/publish.sql``), rows that did not change are not touched, and what must never be published
+is counted before the commit: a violation rolls everything back, and readers notice nothing.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from rag_pipeline.database.copy import copy_rows
+from rag_pipeline.database.statements import statements
+from rag_pipeline.errors import PermanentError, StateMoved
+from rag_pipeline.handover import Embedded, Published
+from rag_pipeline.parquet import read_rows, tuples
+from rag_pipeline.workspace import Workspace
+
+_DOCUMENT_TYPES = {
+    "document_hash": "bytea",
+    "doc_key": "int8",
+    "category": "text",
+    "document_id": "text",
+    "uri": "text",
+    "title": "text",
+    "media_type": "text",
+    "version": "text",
+    "modified_at": "timestamptz",
+    "size": "int8",
+    "content_hash": "bytea",
+    "declared_access": "text[]",
+    "allow": "text[]",
+    "deny": "text[]",
+    "digest": "bytea",
+    "metadata": "jsonb",
+    "front_matter": "jsonb",
+    "section_ids": "bytea[]",
+    "section_starts": "int4[]",
+    "failure": "text",
+}
+_SECTION_TYPES = {
+    "document_hash": "bytea",
+    "section_id": "bytea",
+    "heading_path": "text[]",
+    "occurrence": "int4",
+    "text": "text",
+}
+_CHUNK_TYPES = {
+    "document_hash": "bytea",
+    "section_id": "bytea",
+    "local_id": "bytea",
+    "text": "text",
+    "start_offset": "int4",
+    "end_offset": "int4",
+    "tokens": "int4",
+    "forced": "bool",
+    "embed_hash": "bytea",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Rows of the index that a refresh touched."""
+
+    documents_written: int = 0
+    documents_deleted: int = 0
+    chunks_written: int = 0
+    chunks_deleted: int = 0
+
+
+_NOTHING = Written()
+
+
+def load_staging(connection: Connection[Any], workspace: Workspace, folder: str) -> None:
+    """COPY the stage files of a refresh into temporary tables of this session."""
+    queries = statements("publish")
+    for table in ("staged_documents", "staged_sections", "staged_chunks"):
+        connection.execute(queries[f"create_{table}"])
+    documents = read_rows(workspace.file(folder, "documents.parquet"))
+    with_digest = (row | {"digest": _digest(row["allow"], row["deny"])} for row in documents)
+    copy_rows(connection, "staged_documents", _DOCUMENT_TYPES, tuples(with_digest, _DOCUMENT_TYPES))
+    sections = read_rows(workspace.file(folder, "sections.parquet"))
+    copy_rows(connection, "staged_sections", _SECTION_TYPES, tuples(sections, _SECTION_TYPES))
+    chunks = read_rows(workspace.file(folder, "chunks.parquet"), list(_CHUNK_TYPES))
+    copy_rows(connection, "staged_chunks", _CHUNK_TYPES, tuples(chunks, _CHUNK_TYPES))
+    connection.execute(queries["analyze_staging"])
+
+
+def publish(
+    connection: Connection[Any],
+    workspace: Workspace,
+    embedded: Embedded,
+    parser_version: int,
+    run_id: str | None,
+    seconds: float,
+) -> Published:
+    """Publish a refresh and record it.
+
+    Raises `StateMoved` when the source is no longer in the state the refresh was computed from, and
+    `PermanentError` when a check fails; both leave the index as it was.
+    """
+    queries = statements("publish")
+    chunked, changes = embedded.chunked, embedded.chunked.changes
+    snapshot = changes.hashes.snapshot
+    quiet = not (changes.touched or chunked.quarantined or changes.released or changes.approvals)
+    if not quiet:
+        load_staging(connection, workspace, snapshot.folder)
+    source = {"source": snapshot.source}
+    with connection.transaction():
+        connection.execute(queries["lock_source"], source)
+        row = connection.execute(queries["current_revision"], source).fetchone()
+        revision = row[0] if row else -1
+        if revision != changes.revision:
+            raise StateMoved(
+                f"source {snapshot.source}: another refresh published meanwhile "
+                f"(revision {revision} instead of {changes.revision}); run the refresh again"
+            )
+        written = _NOTHING if quiet else _merge(connection, embedded, parser_version)
+        if written == _NOTHING:
+            connection.execute(queries["same_manifest"], source | {"snapshot_id": snapshot.snapshot_id})
+        else:
+            (revision,) = connection.execute(queries["bump_revision"], source).fetchone() or (0,)
+            connection.execute(
+                queries["keep_manifest"], {"snapshot_id": snapshot.snapshot_id, "manifest": snapshot.folder}
+            )
+        result = summary(embedded, seconds, revision, written)
+        connection.execute(queries["add_refresh"], asdict(result) | {"run_id": run_id})
+    return result
+
+
+def summary(embedded: Embedded, seconds: float, revision: int, written: Written) -> Published:
+    """Return a refresh in numbers."""
+    chunked, changes = embedded.chunked, embedded.chunked.changes
+    snapshot = changes.hashes.snapshot
+    return Published(
+        source=snapshot.source,
+        snapshot_id=snapshot.snapshot_id,
+        complete=snapshot.complete,
+        reason=snapshot.reason,
+        listed=snapshot.listed,
+        added=chunked.added,
+        changed=chunked.changed,
+        moved=changes.moved,
+        access_changed=changes.access_changed,
+        metadata_changed=changes.metadata_changed,
+        removed=changes.removed,
+        restored=chunked.restored,
+        unchanged=changes.unchanged,
+        withheld=changes.withheld,
+        quarantined=chunked.quarantined,
+        documents_written=written.documents_written,
+        documents_deleted=written.documents_deleted,
+        chunks_written=written.chunks_written,
+        chunks_deleted=written.chunks_deleted,
+        texts_embedded=embedded.embedded,
+        tokens=embedded.tokens,
+        cost_usd=embedded.cost_usd,
+        seconds=seconds,
+        revision=revision,
+        generation=changes.generation,
+    )
+
+
+def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int) -> Written:
+    """Make the published rows of the changed documents equal to the staged ones; count what was written."""
+    changes = embedded.chunked.changes
+    snapshot = changes.hashes.snapshot
+    queries = statements("publish")
+    parameters = {
+        "source": snapshot.source,
+        "snapshot_id": snapshot.snapshot_id,
+        "model": embedded.model,
+        "parser_version": parser_version,
+        "released": [bytes.fromhex(digest) for digest in changes.released],
+        "approvals": list(changes.approvals),
+    }
+
+    def run(*names: str) -> int:
+        """Run statements one after the other and return how many rows they touched in all."""
+        return sum(max(0, connection.execute(queries[name], parameters).rowcount) for name in names)
+
+    run("bury_removed", "delete_removed_vectors")
+    chunks_deleted = run("delete_removed_chunks")
+    run("delete_removed_sections")
+    documents_deleted = run("delete_removed_documents")
+
+    run("change_shared_lists", "intern_access_lists", "resolve_access_lists")
+    documents_written = run("update_documents", "update_quarantined_access", "insert_documents")
+    run("find_inserted", "forget_tombstones")
+
+    run("delete_stale_vectors")
+    chunks_deleted += run("delete_stale_chunks")
+    run("update_sections", "insert_sections")
+    chunks_written = run("update_chunks", "insert_chunks")
+    run("delete_stale_sections")
+    chunks_written += run("update_chunk_access")
+    run("update_vectors", "insert_vectors")
+
+    run("clear_quarantine", "add_quarantine", "use_approvals")
+    violations = [f"{times} {what}" for what, times in connection.execute(queries["violations"]) if times]
+    if violations:
+        raise PermanentError(
+            f"source {snapshot.source}: the candidate was not published, because it has {', '.join(violations)}. "
+            f"The index is as it was; find the difference with: rag-pipeline verify --source {snapshot.source}"
+        )
+    return Written(documents_written, documents_deleted, chunks_written, chunks_deleted)
+
+
+def _digest(allow: list[str] | None, deny: list[str] | None) -> bytes | None:
+    """Return the hash by which an access list is interned; None where the access is not in question."""
+    if allow is None:
+        return None
+    return hashlib.sha256(json.dumps([allow, deny or []]).encode()).digest()

@@ -1,0 +1,55 @@
+"""Verification: index = F(sources)? The whole source is computed anew and compared with what is published.
+
+The comparison is a set difference in both directions over documents, sections, chunks, vectors and
+access. What a rebuild would hold is staged exactly as for a refresh, so a repair is nothing but its publication.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from rag_pipeline.database.statements import statements
+from rag_pipeline.handover import Chunked
+from rag_pipeline.index.publish import load_staging
+from rag_pipeline.workspace import Workspace
+
+EXAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How far the index is from its source; each kind counts rows and names the first few."""
+
+    source: str
+    documents: int
+    ghosts: int
+    missing: int
+    different: int
+    repaired: int = 0
+    quarantined: int = 0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether the index is what its source says."""
+        return not (self.ghosts or self.missing or self.different)
+
+
+def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, model: str) -> Verification:
+    """Compare the published rows of a source with those that ``everything`` computed anew."""
+    snapshot = chunked.changes.hashes.snapshot
+    load_staging(connection, workspace, snapshot.folder)
+    counts: dict[str, int] = {}
+    examples: list[str] = []
+    for kind in ("ghosts", "missing", "different"):
+        rows = connection.execute(statements("verify")[kind], {"source": snapshot.source, "model": model}).fetchall()
+        counts[kind] = len(rows)
+        examples += [f"{kind}: {what}" for (what,) in rows[:EXAMPLES]]
+    return Verification(
+        source=snapshot.source,
+        documents=chunked.changes.published,
+        quarantined=chunked.quarantined,
+        examples=tuple(examples),
+        **counts,
+    )

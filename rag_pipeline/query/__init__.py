@@ -1,0 +1,11 @@
+"""What is asked: search for those who may read.
+
+There is no way to a chunk without a `Caller`, and permissions are applied inside the database, before
+anything is ranked. Every answer is read from one snapshot of the index and says how old that is.
+Importing this package is quick: models and settings are loaded when an `Index` first needs them.
+"""
+
+from rag_pipeline.query.question import Caller, Filters
+from rag_pipeline.query.search import Hit, Hits, Index
+
+__all__ = ["Caller", "Filters", "Hit", "Hits", "Index"]

@@ -1,0 +1,33 @@
+"""The recipe: everything that decides how a document becomes rows.
+
+Same sources and same recipe give the same index. A generation of the index is built with one recipe
+and keeps it; a setting that would change it calls for a new generation.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Versions and settings of parser, chunker and embedding model.
+
+    `model` names the weights and their preparation, not only a family.
+    """
+
+    parser_version: int
+    chunker_version: int
+    max_tokens: int
+    window_tokens: int
+    model: str
+    dimensions: int
+
+    def as_json(self) -> str:
+        """Return the recipe as canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()[:16]

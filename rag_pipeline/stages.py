@@ -1,0 +1,233 @@
+"""The whole refresh, on one page: six stages, each a function of what the one before handed over.
+
+A Dagster asset calls one of them and reports its numbers; tests, benchmarks and `refresh` below call
+the same ones without Dagster.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from psycopg import Connection
+
+from rag_pipeline.changes.diff import find_changes
+from rag_pipeline.changes.hashes import hash_contents
+from rag_pipeline.chunks import CHUNKER_VERSION
+from rag_pipeline.chunks.build import build_chunks
+from rag_pipeline.database.connection import connect, local_folder
+from rag_pipeline.database.migrate import prepare
+from rag_pipeline.database.statements import statements
+from rag_pipeline.documents import PARSER_VERSION
+from rag_pipeline.embeddings import Embedder, open_embedder
+from rag_pipeline.embeddings.store import count_missing, embed_missing
+from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved
+from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
+from rag_pipeline.index.generations import ensure_generation, use_generation
+from rag_pipeline.index.housekeeping import Removed, remove_expired
+from rag_pipeline.index.publish import Written, publish, summary
+from rag_pipeline.index.verify import Verification, compare
+from rag_pipeline.progress import Progress, silent
+from rag_pipeline.recipe import Recipe
+from rag_pipeline.settings import Settings
+from rag_pipeline.sources import Source, open_source
+from rag_pipeline.sources.snapshot import register, take_snapshot
+from rag_pipeline.workspace import Workspace
+
+_ATTEMPTS = 3
+
+
+class Pipeline:
+    """The stages of one workspace. `run_id` is written beside everything that a run does or spends."""
+
+    def __init__(self, settings: Settings, run_id: str | None = None, progress: Progress = silent) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self.progress = progress
+        self.workspace = Workspace(settings)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedding model, loaded when it is first needed."""
+        return open_embedder(self.settings.embedding)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What this software and these settings make of a document."""
+        chunking = self.settings.chunking
+        return Recipe(
+            parser_version=PARSER_VERSION,
+            chunker_version=CHUNKER_VERSION,
+            max_tokens=chunking.max_tokens,
+            window_tokens=chunking.window_tokens,
+            model=self.embedder.model,
+            dimensions=self.embedder.dimensions,
+        )
+
+    @cached_property
+    def generation(self) -> int:
+        """The generation that refreshes publish to; databases and tables are made when they are missing."""
+        prepare(self.settings)
+        with connect(self.settings) as connection:
+            return ensure_generation(connection, self.recipe)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection[Any]]:
+        """Give a connection on which table names mean the current generation."""
+        generation = self.generation
+        with connect(self.settings) as connection:
+            use_generation(connection, generation)
+            yield connection
+
+    @contextmanager
+    def opened(self, source: str) -> Iterator[Source]:
+        """Give the connector of a source."""
+        cache = local_folder(self.settings) / "cache" / source
+        connector = open_source(self.settings.source(source), self.settings.folder, cache)
+        try:
+            yield connector
+        finally:
+            connector.close()
+
+    def source_snapshot(self, source: str) -> Snapshot:
+        """List what the source holds now, and whether that is all of it."""
+        with self.connected() as connection, self.opened(source) as connector:
+            connector.check()
+            return take_snapshot(connection, self.workspace, self.settings.source(source), connector, self.progress)
+
+    def content_hashes(self, snapshot: Snapshot, read_all: bool = False) -> Hashes:
+        """Read and hash what may have changed; decide who may read each document."""
+        with self.connected() as connection, self.opened(snapshot.source) as connector:
+            return hash_contents(
+                connection, self.workspace, snapshot, connector.fetch, self.progress, read_all=read_all
+            )
+
+    def changed_documents(self, hashes: Hashes, everything: bool = False) -> Changes:
+        """Compare with what is published; withhold what looks like an accident."""
+        guards = self.settings.source(hashes.snapshot.source).guards
+        with self.connected() as connection:
+            return find_changes(
+                connection,
+                self.workspace,
+                hashes,
+                guards,
+                self.generation,
+                self.recipe.parser_version,
+                everything=everything,
+            )
+
+    def chunks(self, changes: Changes) -> Chunked:
+        """Parse what is new and cut it into sections and chunks."""
+        chunking = self.settings.chunking
+        return build_chunks(
+            self.workspace,
+            changes,
+            self.embedder.count_tokens,
+            chunking.max_tokens,
+            chunking.window_tokens,
+            self.progress,
+        )
+
+    def embeddings(self, chunked: Chunked) -> Embedded:
+        """Buy the vectors that the store does not have."""
+        with self.connected() as connection:
+            return embed_missing(connection, self.workspace, chunked, self.embedder, self.progress, self.run_id)
+
+    def published_index(self, embedded: Embedded, seconds: float) -> Published:
+        """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
+        with self.connected() as connection:
+            published = publish(connection, self.workspace, embedded, self.recipe.parser_version, self.run_id, seconds)
+        folder = embedded.chunked.changes.hashes.snapshot.folder
+        if published.revision == embedded.chunked.changes.revision:
+            self.workspace.remove_folder(folder)
+        return published
+
+    def refresh(self, source: str) -> Published:
+        """Run all stages for one source; starts over when another refresh published meanwhile."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            started = time.monotonic()
+            snapshot = self.source_snapshot(source)
+            hashes = self.content_hashes(snapshot)
+            changes = self.changed_documents(hashes)
+            chunked = self.chunks(changes)
+            embedded = self.embeddings(chunked)
+            try:
+                return self.published_index(embedded, time.monotonic() - started)
+            except StateMoved:
+                self.workspace.remove_folder(snapshot.folder)
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def dry_run(self, source: str) -> Published:
+        """Compute everything that a refresh would do, spend nothing and publish nothing."""
+        started = time.monotonic()
+        snapshot = self.source_snapshot(source)
+        chunked = self.chunks(self.changed_documents(self.content_hashes(snapshot)))
+        with self.connected() as connection:
+            missing = count_missing(connection, self.workspace, chunked, self.embedder.model)
+        self.workspace.remove_folder(snapshot.folder)
+        planned = Embedded(chunked, self.embedder.model, chunked.chunks, missing, 0, 0.0, 0.0)
+        plan = summary(planned, time.monotonic() - started, chunked.changes.revision, Written())
+        return replace(plan, dry_run=True)
+
+    def verify(self, source: str, repair: bool = False) -> Verification:
+        """Compute the whole source anew and compare it with what is published; `repair` publishes the difference.
+
+        Raises `PermanentError` when the source cannot be listed completely: then nothing can be said.
+        """
+        found, chunked = self._compare(source)
+        if not repair or found.equal:
+            return found
+        started = time.monotonic()
+        embedded = self.embeddings(chunked)
+        self.published_index(embedded, time.monotonic() - started)
+        rest, _ = self._compare(source)
+        before, after = (v.ghosts + v.missing + v.different for v in (found, rest))
+        return replace(rest, repaired=before - after)
+
+    def _compare(self, source: str) -> tuple[Verification, Chunked]:
+        snapshot = self.source_snapshot(source)
+        if not snapshot.complete:
+            raise PermanentError(
+                f"source {source} cannot be verified now: its listing is incomplete ({snapshot.reason})"
+            )
+        hashes = self.content_hashes(snapshot, read_all=True)
+        chunked = self.chunks(self.changed_documents(hashes, everything=True))
+        with self.connected() as connection:
+            return compare(connection, self.workspace, chunked, self.embedder.model), chunked
+
+    def hold(self, source: str, snapshot_id: int | None) -> None:
+        """Hold a source at an earlier snapshot, so that the next refresh publishes it; None lets it go on.
+
+        Raises `ConfigurationError` for a snapshot that cannot be republished, naming those that can.
+        """
+        queries = statements("snapshots")
+        self.settings.source(source)
+        with self.connected() as connection:
+            possible = [row[0] for row in connection.execute(queries["published_snapshots"], {"source": source})]
+            if snapshot_id is not None and snapshot_id not in possible:
+                raise ConfigurationError(
+                    f"source {source} has no snapshot {snapshot_id} to go back to; "
+                    f"kept: {', '.join(map(str, possible[:20])) or 'none'}"
+                )
+            connection.execute(queries["pin"], {"source": source, "snapshot_id": snapshot_id})
+
+    def approve(self, source: str, kind: str, up_to: int) -> None:
+        """Let withheld ``deletions`` or ``widenings`` through at the next refresh, up to a number."""
+        settings = self.settings.source(source)
+        with self.connected() as connection:
+            register(connection, settings)
+            connection.execute(statements("changes")["approve"], {"source": source, "kind": kind, "up_to": up_to})
+
+    def housekeeping(self) -> Removed:
+        """Remove what has been unneeded for longer than the settings keep it."""
+        with self.connected() as connection:
+            return remove_expired(
+                connection,
+                self.workspace,
+                [source.name for source in self.settings.sources],
+                self.settings.workspace.keep_days,
+            )

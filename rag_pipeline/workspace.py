@@ -1,0 +1,111 @@
+"""The workspace: what flows between the stages, and every version of a document that is still needed.
+
+::
+
+    <root>/refreshes/<source>/<refresh>/*.parquet    what one refresh handed from stage to stage
+    <root>/blobs/<2 hex>/<62 hex>                    document bytes by SHA-256, once however often used
+
+The root is a folder or any fsspec URL. Blobs are content-addressed: an interrupted write is seen by its
+hash when it is read, and mended by the next write of the same bytes.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from upath import UPath
+
+from rag_pipeline.errors import DocumentError
+from rag_pipeline.settings import Settings
+
+
+class Workspace:
+    """Files of one workspace, on local disk or on shared storage."""
+
+    def __init__(self, settings: Settings) -> None:
+        root = settings.workspace.root
+        self.root = UPath(root if "://" in root else settings.folder / root)
+
+    def new_folder(self, source: str) -> str:
+        """Make the folder of a new refresh and return its path relative to the root; names sort by time."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        folder = f"refreshes/{source}/{stamp}-{secrets.token_hex(4)}"
+        (self.root / folder).mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def file(self, folder: str, name: str) -> UPath:
+        """Return the path of one file of a refresh."""
+        return self.root / folder / name
+
+    def folders(self, source: str) -> list[str]:
+        """Return the folders of a source's refreshes, oldest first."""
+        parent = self.root / "refreshes" / source
+        if not parent.exists():
+            return []
+        return sorted(f"refreshes/{source}/{folder.name}" for folder in parent.iterdir())
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a refresh's files; a folder that is already gone is no error."""
+        path = self.root / folder
+        for file in path.iterdir() if path.exists() else ():
+            file.unlink(missing_ok=True)
+        if path.exists():
+            path.rmdir()
+
+    def put_blob(self, data: bytes) -> bytes:
+        """Keep a document's bytes and return their SHA-256."""
+        digest = hashlib.sha256(data)
+        blob = self._blob(digest.digest())
+        if isinstance(blob, Path):
+            _write_local(blob, data)
+        elif not blob.exists() or blob.stat().st_size != len(data):
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            blob.write_bytes(data)
+        return digest.digest()
+
+    def get_blob(self, content_hash: bytes) -> bytes:
+        """Return the bytes of a hash. Raises `DocumentError` when they are gone or damaged."""
+        try:
+            data = self._blob(content_hash).read_bytes()
+        except FileNotFoundError as error:
+            raise DocumentError(
+                "its stored bytes are gone; they are read again when the source lists a change"
+            ) from error
+        if hashlib.sha256(data).digest() != content_hash:
+            raise DocumentError("its stored bytes are damaged; repair with: rag-pipeline verify --repair")
+        return data
+
+    def blobs(self) -> Iterator[bytes]:
+        """Yield the hash of every blob."""
+        parent = self.root / "blobs"
+        for folder in parent.iterdir() if parent.exists() else ():
+            for blob in folder.iterdir():
+                if len(folder.name + blob.name) == 64:
+                    yield bytes.fromhex(folder.name + blob.name)
+
+    def remove_blobs(self, hashes: Iterable[bytes]) -> int:
+        """Delete blobs; returns how many."""
+        count = 0
+        for content_hash in hashes:
+            self._blob(content_hash).unlink(missing_ok=True)
+            count += 1
+        return count
+
+    def _blob(self, content_hash: bytes) -> UPath:
+        name = content_hash.hex()
+        return self.root / "blobs" / name[:2] / name[2:]
+
+
+def _write_local(file: Path, data: bytes) -> None:
+    """Write so that a reader sees all of it or nothing, whatever is killed meanwhile."""
+    try:
+        if file.stat().st_size == len(data):
+            return
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    draft.write_bytes(data)
+    os.replace(draft, file)

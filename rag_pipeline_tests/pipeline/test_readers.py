@@ -1,0 +1,82 @@
+"""P2: a reader in another process, polling through 50 refreshes, sees only whole states."""
+
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection as Pipe
+
+import psycopg
+from psycopg import Connection
+
+from rag_pipeline.database.connection import open_session, server_url
+from rag_pipeline.model import Access
+from rag_pipeline.settings import Settings
+from rag_pipeline_tests.scripted import Entry, scripted
+
+DOCUMENTS = 12
+REFRESHES = 50
+STATE = "select (regexp_match(text, 'state (\\d+)'))[1]::int, count(*) from rag.chunks group by 1"
+
+
+def poll(url: str, pipe: Pipe) -> None:
+    """Read until told to stop; report every distinct state and the number of reads."""
+    seen: set[tuple[tuple[int, int], ...]] = set()
+    reads = 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set role rag_writer")
+        pipe.send("ready")
+        while not pipe.poll():
+            seen.add(tuple(sorted(connection.execute(STATE).fetchall())))
+            reads += 1
+    pipe.send((seen, reads))
+
+
+def test_a_reader_sees_only_whole_states(settings: Settings) -> None:
+    pipeline, world = scripted(settings, "news")
+
+    def write(state: int) -> None:
+        for number in range(DOCUMENTS):
+            text = f"# Page {number}\n\nstate {state} of page {number}\n"
+            world.documents[f"{number}.md"] = Entry(text, Access.of(["public"]))
+
+    write(0)
+    pipeline.refresh("news")
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    reader = context.Process(target=poll, args=(server_url(settings, "rag"), there), daemon=True)
+    reader.start()
+    assert here.recv() == "ready"
+    for state in range(1, REFRESHES + 1):
+        write(state)
+        assert pipeline.refresh("news").changed == DOCUMENTS
+    here.send("stop")
+    seen, reads = here.recv()
+    reader.join(10)
+    assert reads > REFRESHES
+    assert seen <= {((state, DOCUMENTS),) for state in range(REFRESHES + 1)}
+    assert len(seen) > 5, "the reader must have been there while states changed"
+
+
+def test_a_held_lock_makes_the_second_publisher_wait(settings: Settings) -> None:
+    pipeline, world = scripted(settings, "queue")
+    world.documents["a.md"] = Entry("# A\n\ntext", Access.of(["public"]))
+    pipeline.refresh("queue")
+    world.documents["a.md"].text += " more"
+    with ThreadPoolExecutor(1) as pool:
+        with open_session(server_url(settings, "rag"), role=None) as blocker, blocker.transaction():
+            lock(blocker, "queue")
+            started = time.monotonic()
+            blocked = pool.submit(pipeline.refresh, "queue")
+            while not waiting(blocker) and time.monotonic() - started < 30:
+                time.sleep(0.05)
+            assert not blocked.done()
+        assert blocked.result(30).changed == 1
+
+
+def lock(connection: Connection, source: str) -> None:
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('rag-pipeline publish ' || %s, 0))", [source])
+
+
+def waiting(connection: Connection) -> bool:
+    row = connection.execute("select count(*) from pg_locks where locktype = 'advisory' and not granted").fetchone()
+    return bool(row and row[0])

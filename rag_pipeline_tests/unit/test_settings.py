@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.settings import FilesSettings, Settings
+
+SOURCE = '[[sources]]\nname = "handbook"\ntype = "files"\npath = "docs"\n'
+
+
+def load(folder: Path, text: str, **environ: str) -> Settings:
+    (folder / "rag.toml").write_text(text)
+    return Settings.load(folder, environ)
+
+
+def problem(folder: Path, text: str, **environ: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, text, **environ)
+    return str(caught.value).replace(str(folder / "rag.toml"), "rag.toml")
+
+
+def test_an_empty_file_is_a_working_configuration(tmp_path: Path) -> None:
+    settings = load(tmp_path, "")
+    assert settings.database.url == "embedded"
+    assert settings.embedding.model == "BAAI/bge-small-en-v1.5"
+    assert settings.folder == tmp_path
+
+
+def test_it_is_found_from_any_folder_below(tmp_path: Path) -> None:
+    load(tmp_path, SOURCE)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    source = Settings.load(below, {}).source("handbook")
+    assert isinstance(source, FilesSettings)
+    assert source.path == Path("docs")
+    assert source.default_access.allow == ()
+
+
+def test_none_at_all_says_how_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="rag-pipeline init"):
+        Settings.load(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[databse]\nurl = 'x'", "rag.toml: databse: unknown key"),
+        ("[database]\nurll = 'x'", "rag.toml: database.urll: unknown key"),
+        (SOURCE + "pth = 'x'", "rag.toml: sources[handbook].pth: unknown key"),
+        (SOURCE + SOURCE, "rag.toml: the file: two sources are named 'handbook'"),
+        (SOURCE.replace('path = "docs"\n', ""), "rag.toml: sources[handbook].path: missing; add it"),
+        (SOURCE.replace('"files"', '"ftp"'), "rag.toml: sources[handbook]: 'ftp' is no type of source"),
+        (SOURCE.replace('type = "files"\n', ""), "rag.toml: sources[handbook]: a source needs type"),
+        (SOURCE.replace("handbook", "Hand Book"), "rag.toml: sources[Hand Book].name: "),
+        (SOURCE + 'access = ["bob"]', "rag.toml: sources[handbook].access: 'bob' is not a principal"),
+        (SOURCE + "guards = { max_deletions = 3 }", "rag.toml: sources[handbook].guards.max_deletions: "),
+        ("[chunking]\nmax_tokens = 'many'", "rag.toml: chunking.max_tokens: "),
+        ("[database\n", "rag.toml: "),
+    ],
+)
+def test_wrong_input_names_file_setting_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    assert problem(tmp_path, text).startswith(message)
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    assert len(problem(tmp_path, "[databse]\nurl = 1\n[workspce]\nroot = 1\n").splitlines()) == 2
+
+
+def test_the_environment_overrides_any_key(tmp_path: Path) -> None:
+    settings = load(tmp_path, SOURCE, RAG_DATABASE__URL="postgresql://db/rag", RAG_CHUNKING__MAX_TOKENS="64")
+    assert settings.database.url == "postgresql://db/rag"
+    assert settings.chunking.max_tokens == 64
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
+    assert "database.urll: unknown key" in problem(tmp_path, "", RAG_DATABASE__URLL="x")
+    assert "RAG_SOURCES__NAME" in problem(tmp_path, SOURCE, RAG_SOURCES__NAME="x")
+
+
+def test_an_unknown_source_lists_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no source is named 'wiki' .* configured: handbook"):
+        load(tmp_path, SOURCE).source("wiki")

@@ -1,0 +1,35 @@
+-- name: fitting_vectors
+-- How many of these texts have a vector in the store that is as long as the generation's.
+select count(*)
+from rag.embedding_store
+join rag.generations on generations.generation = %(generation)s
+where embedding_store.model = %(model)s and embedding_store.embed_hash = any (%(hashes)s)
+  and vector_dims(embedding_store.embedding) = generations.dimensions
+
+-- name: published_counts
+-- What one source has in the index at this moment, and the revision that this is.
+with kept as (select doc_key, cardinality(section_ids) as sections from documents where source = %(source)s)
+select
+    (select revision from rag.sources where source = %(source)s) as revision,
+    (select count(*) from kept) as documents,
+    (select coalesce(sum(sections), 0)::bigint from kept) as sections_announced,
+    (select count(*) from sections join kept using (doc_key)) as sections,
+    (select count(*) from chunks join kept using (doc_key)) as chunks,
+    (select count(*) from chunk_vectors join chunks using (chunk_key) join kept using (doc_key)) as vectors
+
+-- name: orphans
+-- Rows without the row that they belong to, in the whole generation; the foreign keys forbid them.
+select
+    (select count(*) from sections where not exists (
+        select from documents where documents.doc_key = sections.doc_key)) as sections,
+    (select count(*) from chunks where not exists (
+        select from sections where sections.section_key = chunks.section_key)) as chunks,
+    (select count(*) from chunk_vectors where not exists (
+        select from chunks where chunks.chunk_key = chunk_vectors.chunk_key)) as vectors
+
+-- name: chunk_columns
+-- The columns of the public view of chunks, in order.
+select attname::text as column_name, format_type(atttypid, atttypmod) as column_type
+from pg_attribute
+where attrelid = to_regclass('rag.chunks') and attnum > 0 and not attisdropped
+order by attnum

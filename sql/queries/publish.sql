@@ -1,0 +1,402 @@
+-- name: create_staged_documents
+-- Where a refresh is laid out before the transaction; lives as long as the session.
+create temp table staged_documents (
+    document_hash   bytea not null,
+    doc_key         bigint,
+    category        text not null,
+    document_id     text not null,
+    uri             text,
+    title           text,
+    media_type      text,
+    version         text,
+    modified_at     timestamptz,
+    size            bigint,
+    content_hash    bytea,
+    declared_access text[],
+    allow           text[],
+    deny            text[],
+    digest          bytea,
+    acl_id          int,
+    metadata        jsonb,
+    front_matter    jsonb,
+    section_ids     bytea[],
+    section_starts  int[],
+    failure         text
+)
+
+-- name: create_staged_sections
+-- The sections of the documents whose content matters.
+create temp table staged_sections (
+    document_hash bytea not null,
+    section_id    bytea not null,
+    heading_path  text[] not null,
+    occurrence    int not null,
+    text          text not null
+)
+
+-- name: create_staged_chunks
+-- And their chunks.
+create temp table staged_chunks (
+    document_hash bytea not null,
+    section_id    bytea not null,
+    local_id      bytea not null,
+    text          text not null,
+    start_offset  int not null,
+    end_offset    int not null,
+    tokens        int not null,
+    forced        boolean not null,
+    embed_hash    bytea not null
+)
+
+-- name: analyze_staging
+-- Temporary tables have no statistics of their own.
+analyze staged_documents, staged_sections, staged_chunks
+
+-- name: lock_source
+-- One publisher a source at a time; released by commit or rollback.
+select pg_advisory_xact_lock(hashtextextended('rag-pipeline publish ' || %(source)s, 0))
+
+-- name: current_revision
+-- The state that the source is in now; compared with the one the refresh was computed from.
+select revision from rag.sources where source = %(source)s for update
+
+-- name: bury_removed
+-- A lost document is remembered, so that its return costs nothing.
+insert into rag.tombstones (document_hash, source, document_id, uri, media_type, content_hash, snapshot_id)
+select documents.document_hash, documents.source, documents.document_id, documents.uri, documents.media_type,
+    documents.content_hash, %(snapshot_id)s
+from documents
+join staged_documents using (doc_key)
+where staged_documents.category = 'removed'
+on conflict (document_hash) do update
+set content_hash = excluded.content_hash, snapshot_id = excluded.snapshot_id, removed_at = excluded.removed_at
+
+-- name: delete_removed_vectors
+-- Children first: the foreign keys are the last guard against orphans.
+delete from chunk_vectors using chunks, staged_documents
+where chunk_vectors.chunk_key = chunks.chunk_key
+  and chunks.doc_key = staged_documents.doc_key and staged_documents.category = 'removed'
+
+-- name: delete_removed_chunks
+-- The chunks of lost documents.
+delete from chunks using staged_documents
+where chunks.doc_key = staged_documents.doc_key and staged_documents.category = 'removed'
+
+-- name: delete_removed_sections
+-- The sections of lost documents.
+delete from sections using staged_documents
+where sections.doc_key = staged_documents.doc_key and staged_documents.category = 'removed'
+
+-- name: delete_removed_documents
+-- The lost documents themselves.
+delete from documents using staged_documents
+where documents.doc_key = staged_documents.doc_key and staged_documents.category = 'removed'
+
+-- name: change_shared_lists
+-- When every document of a list gets the same new list, which nobody has yet, the list itself changes:
+-- one row instead of every chunk below it. Lists belong to one source, and its publisher holds the lock.
+with wanted as (
+    select documents.acl_id, min(staged_documents.digest) as digest, count(*) as documents
+    from staged_documents
+    join documents using (doc_key)
+    group by documents.acl_id
+    having count(distinct staged_documents.digest) = 1 and count(*) = count(staged_documents.digest)
+),
+whole as (
+    select distinct on (wanted.digest) wanted.acl_id, wanted.digest
+    from wanted
+    join rag.access_lists using (acl_id)
+    where access_lists.digest <> wanted.digest
+      and wanted.documents = (select count(*) from documents where documents.acl_id = wanted.acl_id)
+      and not exists (
+          select from rag.access_lists as taken
+          where taken.source = access_lists.source and taken.digest = wanted.digest
+      )
+      and not exists (select from rag.quarantine where quarantine.acl_id = wanted.acl_id)
+    order by wanted.digest, wanted.acl_id
+)
+update rag.access_lists
+set allow = staged.allow, deny = staged.deny, digest = staged.digest
+from whole
+cross join lateral (
+    select allow, deny, digest from staged_documents where staged_documents.digest = whole.digest limit 1
+) as staged
+where access_lists.acl_id = whole.acl_id
+
+-- name: intern_access_lists
+-- Each distinct access list is kept once a source.
+insert into rag.access_lists (source, allow, deny, digest)
+select distinct on (digest) %(source)s, allow, deny, digest
+from staged_documents
+where digest is not null and not exists (
+    select from rag.access_lists
+    where access_lists.source = %(source)s and access_lists.digest = staged_documents.digest
+)
+
+-- name: resolve_access_lists
+-- From here on a list is one integer.
+update staged_documents set acl_id = access_lists.acl_id
+from rag.access_lists
+where access_lists.source = %(source)s and access_lists.digest = staged_documents.digest
+
+-- name: update_documents
+-- Known documents take what is new about them; what a category does not carry stays as it is.
+-- Of a document that cannot be read only the access follows its source.
+update documents set
+    document_hash = staged.document_hash,
+    document_id = staged.document_id,
+    uri = staged.uri,
+    title = coalesce(staged.title, documents.title),
+    media_type = staged.media_type,
+    version = staged.version,
+    modified_at = staged.modified_at,
+    size = staged.size,
+    content_hash = staged.content_hash,
+    declared_access = staged.declared_access,
+    acl_id = staged.acl_id,
+    metadata = staged.metadata,
+    front_matter = coalesce(staged.front_matter, documents.front_matter),
+    section_ids = coalesce(staged.section_ids, documents.section_ids),
+    section_starts = coalesce(staged.section_starts, documents.section_starts),
+    snapshot_id = case
+        when documents.content_hash = staged.content_hash then documents.snapshot_id else %(snapshot_id)s
+    end
+from staged_documents as staged
+where documents.doc_key = staged.doc_key
+  and staged.category in ('changed', 'moved', 'access_changed', 'metadata_changed')
+  and (
+      documents.document_hash, documents.document_id, documents.uri, documents.title, documents.media_type,
+      documents.version, documents.modified_at, documents.size, documents.content_hash, documents.declared_access,
+      documents.acl_id, documents.metadata, documents.front_matter, documents.section_ids, documents.section_starts
+  ) is distinct from (
+      staged.document_hash, staged.document_id, staged.uri, coalesce(staged.title, documents.title),
+      staged.media_type, staged.version, staged.modified_at, staged.size, staged.content_hash,
+      staged.declared_access, staged.acl_id, staged.metadata, coalesce(staged.front_matter, documents.front_matter),
+      coalesce(staged.section_ids, documents.section_ids), coalesce(staged.section_starts, documents.section_starts)
+  )
+
+-- name: update_quarantined_access
+-- The last good version of an unreadable document stays, under the access that its source gives now.
+update documents set acl_id = staged.acl_id
+from staged_documents as staged
+where documents.doc_key = staged.doc_key and staged.category = 'quarantined'
+  and staged.acl_id is not null and documents.acl_id <> staged.acl_id
+
+-- name: insert_documents
+-- New and restored documents.
+insert into documents (
+    document_hash, source, document_id, uri, title, media_type, version, modified_at, size, content_hash,
+    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, snapshot_id
+)
+select document_hash, %(source)s, document_id, uri, title, media_type, version, modified_at, size, content_hash,
+    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, %(snapshot_id)s
+from staged_documents
+where category in ('added', 'restored')
+
+-- name: find_inserted
+-- New documents now have a key, like the known ones.
+update staged_documents set doc_key = documents.doc_key
+from documents
+where staged_documents.category in ('added', 'restored')
+  and documents.document_hash = staged_documents.document_hash
+
+-- name: forget_tombstones
+-- What is here again is no longer lost.
+delete from rag.tombstones using staged_documents
+where tombstones.document_hash = staged_documents.document_hash
+  and staged_documents.category in ('added', 'restored', 'changed', 'moved')
+
+-- name: delete_stale_vectors
+-- Vectors of chunks that the new version of their document does not have.
+delete from chunk_vectors using chunks, staged_documents as staged
+where chunk_vectors.chunk_key = chunks.chunk_key and chunks.doc_key = staged.doc_key
+  and staged.category = 'changed'
+  and not exists (
+      select from staged_chunks
+      where staged_chunks.document_hash = staged.document_hash and staged_chunks.local_id = chunks.local_id
+  )
+
+-- name: delete_stale_chunks
+-- Chunks that the new version of their document does not have.
+delete from chunks using staged_documents as staged
+where chunks.doc_key = staged.doc_key
+  and staged.category = 'changed'
+  and not exists (
+      select from staged_chunks
+      where staged_chunks.document_hash = staged.document_hash and staged_chunks.local_id = chunks.local_id
+  )
+
+-- name: update_sections
+-- Sections whose text changed.
+update sections set text = new.text, heading_path = new.heading_path, occurrence = new.occurrence
+from staged_sections as new
+join staged_documents as staged using (document_hash)
+where staged.category = 'changed' and sections.doc_key = staged.doc_key and sections.section_id = new.section_id
+  and (sections.text, sections.heading_path, sections.occurrence)
+      is distinct from (new.text, new.heading_path, new.occurrence)
+
+-- name: insert_sections
+-- Sections that were not there.
+insert into sections (doc_key, section_id, heading_path, occurrence, text)
+select staged.doc_key, new.section_id, new.heading_path, new.occurrence, new.text
+from staged_sections as new
+join staged_documents as staged using (document_hash)
+where not exists (
+    select from sections where sections.doc_key = staged.doc_key and sections.section_id = new.section_id
+)
+
+-- name: update_chunks
+-- Chunks that stand elsewhere in their section, or under another title.
+update chunks set
+    start_offset = new.start_offset, end_offset = new.end_offset, tokens = new.tokens, forced = new.forced,
+    embed_hash = new.embed_hash, text = new.text
+from staged_chunks as new
+join staged_documents as staged using (document_hash)
+where staged.category = 'changed' and chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id
+  and (chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash, chunks.text)
+      is distinct from (new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash, new.text)
+
+-- name: insert_chunks
+-- Chunks that were not there.
+insert into chunks (
+    doc_key, section_key, local_id, acl_id, text, start_offset, end_offset, tokens, forced, embed_hash
+)
+select staged.doc_key, sections.section_key, new.local_id, staged.acl_id, new.text, new.start_offset,
+    new.end_offset, new.tokens, new.forced, new.embed_hash
+from staged_chunks as new
+join staged_documents as staged using (document_hash)
+join sections on sections.doc_key = staged.doc_key and sections.section_id = new.section_id
+where not exists (select from chunks where chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id)
+
+-- name: delete_stale_sections
+-- Sections that the new version of their document does not have; their chunks are gone already.
+delete from sections using staged_documents as staged
+where sections.doc_key = staged.doc_key
+  and staged.category = 'changed'
+  and not exists (
+      select from staged_sections
+      where staged_sections.document_hash = staged.document_hash and staged_sections.section_id = sections.section_id
+  )
+
+-- name: update_chunk_access
+-- A document's access is its chunks' access.
+update chunks set acl_id = documents.acl_id
+from staged_documents
+join documents using (doc_key)
+where chunks.doc_key = documents.doc_key and chunks.acl_id <> documents.acl_id
+
+-- name: update_vectors
+-- Kept chunks whose access changed, or whose text is embedded under another title.
+update chunk_vectors set acl_id = chunks.acl_id, embedding = embedding_store.embedding
+from staged_documents
+join chunks using (doc_key)
+join rag.embedding_store
+    on embedding_store.model = %(model)s and embedding_store.embed_hash = chunks.embed_hash
+where chunk_vectors.chunk_key = chunks.chunk_key
+  and (chunk_vectors.acl_id <> chunks.acl_id or chunk_vectors.embedding <> embedding_store.embedding)
+
+-- name: insert_vectors
+-- Every new chunk gets the vector of its text from the store.
+insert into chunk_vectors (chunk_key, acl_id, embedding)
+select chunks.chunk_key, chunks.acl_id, embedding_store.embedding
+from staged_documents
+join chunks using (doc_key)
+join rag.embedding_store
+    on embedding_store.model = %(model)s and embedding_store.embed_hash = chunks.embed_hash
+where staged_documents.category in ('added', 'changed', 'restored')
+  and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
+
+-- name: clear_quarantine
+-- Documents that can be read again, and those that a complete listing no longer has.
+delete from rag.quarantine
+where source = %(source)s and document_hash = any (%(released)s)
+  and not exists (
+      select from staged_documents
+      where staged_documents.document_hash = quarantine.document_hash and staged_documents.category = 'quarantined'
+  )
+
+-- name: add_quarantine
+-- What could not be read, with the access of its listing; counted again only when it was tried again.
+insert into rag.quarantine as known (
+    document_hash, source, document_id, uri, reason, content_hash, parser_version, acl_id
+)
+select document_hash, %(source)s, document_id, uri, failure, content_hash, %(parser_version)s, acl_id
+from staged_documents
+where category = 'quarantined'
+on conflict (document_hash) do update
+set reason = excluded.reason, content_hash = excluded.content_hash, parser_version = excluded.parser_version,
+    acl_id = excluded.acl_id, uri = excluded.uri, last_seen = now(), attempts = known.attempts + 1
+where (known.reason, known.content_hash, known.parser_version, known.acl_id)
+        is distinct from (excluded.reason, excluded.content_hash, excluded.parser_version, excluded.acl_id)
+   or excluded.content_hash is null
+
+-- name: violations
+-- What must never be published, counted over the documents that this refresh touches.
+with touched as (select distinct doc_key from staged_documents where category <> 'removed' and doc_key is not null),
+kept as (select chunks.* from chunks join touched using (doc_key)),
+published as (
+    select (select count(*) from kept) as chunks,
+        (select count(*) from sections join touched using (doc_key)) as sections,
+        (select count(*) from kept join chunk_vectors using (chunk_key)) as vectors
+)
+select 'chunks without a vector' as violation, chunks - vectors as times from published
+union all
+select 'documents that are still there though removed', count(*)
+from staged_documents join documents using (doc_key) where staged_documents.category = 'removed'
+union all
+select 'chunks of another access than their document', count(*)
+from kept join documents using (doc_key) where kept.acl_id <> documents.acl_id
+union all
+select 'vectors of another access than their chunk', count(*)
+from kept join chunk_vectors using (chunk_key) where kept.acl_id <> chunk_vectors.acl_id
+union all
+select 'chunks outside their section', count(*)
+from kept join sections using (section_key)
+where kept.doc_key <> sections.doc_key or kept.end_offset > length(sections.text)
+union all
+select 'chunks that differ in number from what was staged', abs(
+    (select count(*) from staged_chunks)
+    - (select count(*) from chunks join staged_documents using (doc_key)
+       where staged_documents.category in ('added', 'changed', 'restored')))
+union all
+select 'vectors without direction', count(*)
+from kept join chunk_vectors using (chunk_key)
+join staged_documents using (doc_key)
+where staged_documents.category in ('added', 'changed', 'restored') and not l2_norm(chunk_vectors.embedding) between 0.9 and 1.1
+
+-- name: bump_revision
+-- The source is in a new state; returns its number.
+update rag.sources set revision = revision + 1 where source = %(source)s returning revision
+
+-- name: use_approvals
+-- An approval holds for one refresh.
+update rag.approvals set used_at = now() where approval_id = any (%(approvals)s)
+
+-- name: keep_manifest
+-- The snapshot can be republished from this folder.
+update rag.snapshots set manifest = %(manifest)s where snapshot_id = %(snapshot_id)s
+
+-- name: same_manifest
+-- Nothing changed: the snapshot is the one before, so that one folder serves both.
+update rag.snapshots set manifest = (
+    select earlier.manifest from rag.snapshots as earlier
+    join rag.refreshes using (snapshot_id)
+    where earlier.source = %(source)s and earlier.manifest is not null
+    order by earlier.snapshot_id desc
+    limit 1
+)
+where snapshot_id = %(snapshot_id)s
+
+-- name: add_refresh
+-- The history of what was published; also the proof that a quiet source was looked at.
+insert into rag.refreshes (
+    source, generation, snapshot_id, run_id, revision, complete, listed, added, changed, moved, access_changed,
+    metadata_changed, removed, restored, unchanged, withheld, quarantined, documents_written, documents_deleted,
+    chunks_written, chunks_deleted, texts_embedded, tokens, cost_usd, seconds
+) values (
+    %(source)s, %(generation)s, %(snapshot_id)s, %(run_id)s, %(revision)s, %(complete)s, %(listed)s, %(added)s,
+    %(changed)s, %(moved)s, %(access_changed)s, %(metadata_changed)s, %(removed)s, %(restored)s, %(unchanged)s,
+    %(withheld)s, %(quarantined)s, %(documents_written)s, %(documents_deleted)s, %(chunks_written)s,
+    %(chunks_deleted)s, %(texts_embedded)s, %(tokens)s, %(cost_usd)s, %(seconds)s
+)
+returning refresh_id

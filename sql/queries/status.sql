@@ -1,0 +1,12 @@
+-- name: freshness
+-- How fresh and how large every source is.
+select source, type, documents, chunks, as_of, stale, oldest_unpublished_change, quarantined, withheld, pinned_snapshot
+from rag.freshness
+order by source
+
+-- name: quarantine
+-- What could not be read, and why.
+select source, document_id, uri, reason, first_seen, last_seen, attempts
+from rag.quarantine
+where %(sources)s::text[] is null or source = any (%(sources)s)
+order by source, uri

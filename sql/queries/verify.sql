@@ -1,0 +1,82 @@
+-- name: ghosts
+-- What the index holds and the sources do not: documents, and chunks of documents.
+select 'document ' || documents.document_id as what
+from documents
+where documents.source = %(source)s and not exists (
+    select from staged_documents
+    where staged_documents.document_hash = documents.document_hash and staged_documents.category <> 'removed'
+)
+union all
+select 'a chunk of ' || documents.document_id
+from chunks
+join documents using (doc_key)
+join staged_documents using (document_hash)
+where documents.source = %(source)s and staged_documents.category = 'changed' and not exists (
+    select from staged_chunks
+    where staged_chunks.document_hash = documents.document_hash and staged_chunks.local_id = chunks.local_id
+)
+
+-- name: missing
+-- What the sources hold and the index does not: documents, chunks, and vectors of chunks.
+select 'document ' || document_id as what
+from staged_documents
+where category = 'added'
+union all
+select 'a chunk of ' || documents.document_id
+from staged_chunks
+join documents using (document_hash)
+where not exists (
+    select from chunks where chunks.doc_key = documents.doc_key and chunks.local_id = staged_chunks.local_id
+)
+union all
+select 'the vector of a chunk of ' || documents.document_id
+from chunks
+join documents using (doc_key)
+where documents.source = %(source)s
+  and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
+
+-- name: different
+-- What both hold, but not alike: documents, sections, chunks, vectors, access.
+select 'document ' || documents.document_id as what
+from staged_documents as staged
+join documents using (document_hash)
+join rag.access_lists on access_lists.acl_id = documents.acl_id
+where staged.category = 'changed' and (
+    documents.document_id, documents.uri, documents.title, documents.media_type, documents.modified_at,
+    documents.size, documents.content_hash, documents.declared_access, documents.metadata, documents.front_matter,
+    documents.section_ids, documents.section_starts, access_lists.digest
+) is distinct from (
+    staged.document_id, staged.uri, staged.title, staged.media_type, staged.modified_at,
+    staged.size, staged.content_hash, staged.declared_access, staged.metadata, staged.front_matter,
+    staged.section_ids, staged.section_starts, staged.digest
+)
+union all
+select 'a section of ' || documents.document_id
+from staged_documents as staged
+join documents using (document_hash)
+full join staged_sections as new using (document_hash)
+full join sections on sections.doc_key = documents.doc_key and sections.section_id = new.section_id
+where staged.category = 'changed'
+  and (sections.text, sections.heading_path, sections.occurrence)
+      is distinct from (new.text, new.heading_path, new.occurrence)
+union all
+select 'a chunk of ' || documents.document_id
+from staged_documents as staged
+join documents using (document_hash)
+join staged_chunks as new using (document_hash)
+join chunks on chunks.doc_key = documents.doc_key and chunks.local_id = new.local_id
+join sections on sections.section_key = chunks.section_key
+where staged.category = 'changed'
+  and (chunks.text, chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash,
+       chunks.acl_id, sections.section_id)
+      is distinct from (new.text, new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash,
+       documents.acl_id, new.section_id)
+union all
+select 'the vector of a chunk of ' || documents.document_id
+from chunks
+join documents using (doc_key)
+join chunk_vectors using (chunk_key)
+left join rag.embedding_store
+    on embedding_store.model = %(model)s and embedding_store.embed_hash = chunks.embed_hash
+where documents.source = %(source)s
+  and (chunk_vectors.embedding is distinct from embedding_store.embedding or chunk_vectors.acl_id <> chunks.acl_id)

@@ -1,0 +1,45 @@
+-- How far behind its source each part of the index is.
+create or replace view rag.freshness with (security_invoker = true) as
+with counted as (
+    select documents.source, count(distinct documents.doc_key) as documents, count(chunks.chunk_key) as chunks
+    from documents
+    left join chunks using (doc_key)
+    group by documents.source
+),
+confirmed as (
+    select refreshes.source, max(snapshots.started_at) filter (where snapshots.complete) as as_of,
+        max(refreshes.refresh_id) filter (where refreshes.withheld = 0) as settled
+    from rag.refreshes
+    join rag.snapshots using (snapshot_id)
+    group by refreshes.source
+),
+waiting as (
+    select refreshes.source, min(refreshes.published_at) as since,
+        (array_agg(refreshes.withheld order by refreshes.refresh_id desc))[1] as withheld
+    from rag.refreshes
+    join confirmed using (source)
+    where refreshes.refresh_id > coalesce(confirmed.settled, 0)
+    group by refreshes.source
+),
+unreadable as (
+    select source, count(*) as quarantined, min(first_seen) as since from rag.quarantine group by source
+)
+select
+    sources.source,
+    sources.type,
+    coalesce(counted.documents, 0) as documents,
+    coalesce(counted.chunks, 0) as chunks,
+    confirmed.as_of,
+    coalesce(now() - confirmed.as_of > sources.stale_after, true) as stale,
+    least(waiting.since, unreadable.since) as oldest_unpublished_change,
+    coalesce(unreadable.quarantined, 0) as quarantined,
+    coalesce(waiting.withheld, 0) as withheld,
+    sources.revision,
+    sources.pinned_snapshot
+from rag.sources
+left join counted using (source)
+left join confirmed using (source)
+left join waiting using (source)
+left join unreadable using (source);
+comment on view rag.freshness is 'Per source: size, the time it was last confirmed complete, and the oldest change that is not published.';
+grant select on rag.freshness to rag_analyst, rag_writer;
