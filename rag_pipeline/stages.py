@@ -84,8 +84,8 @@ class Pipeline:
     @contextmanager
     def opened(self, source: str) -> Iterator[Source]:
         """Give the connector of a source."""
-        cache = local_folder(self.settings) / "cache" / source
-        connector = open_source(self.settings.source(source), self.settings.folder, cache)
+        own = local_folder(self.settings)
+        connector = open_source(self.settings.source(source), self.settings.folder, own / "cache" / source, own)
         try:
             yield connector
         finally:

@@ -4,6 +4,7 @@ Surrogate keys, snapshot numbers and version tokens of the listing depend on his
 everything that a reader or an analyst can see is in.
 """
 
+import time
 from typing import Any
 
 from psycopg import Connection
@@ -26,25 +27,38 @@ CHUNKS = """
     join rag.access_lists on access_lists.acl_id = chunks.acl_id
     left join chunk_vectors using (chunk_key)
 """
-QUARANTINE = "select source, document_id, reason, content_hash from rag.quarantine"
+WRITTEN = """
+    select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
+    from pg_stat_user_tables where schemaname like 'rag\\_g%'
+"""
+QUARANTINE = "select source, document_id, reason from rag.quarantine"
 
 
-def published_rows(connection: Connection[Any], with_quarantine: bool = False) -> dict[str, list[Any]]:
-    """Return all published rows, sorted, on a connection whose tables are those of one generation."""
-    queries = {"documents": DOCUMENTS, "sections": SECTIONS, "chunks": CHUNKS}
-    if with_quarantine:
-        queries["quarantine"] = QUARANTINE
-    return {
-        name: sorted(connection.execute(query).fetchall(), key=repr)  # pyright: ignore[reportArgumentType]
-        for name, query in queries.items()
+def published_rows(connection: Connection[Any]) -> dict[str, list[Any]]:
+    """Return the published rows, sorted, on a connection whose tables are those of one generation.
+
+    Of a quarantined document the last good version stays, which a rebuild cannot know: only that it is
+    quarantined is compared.
+    """
+    found = {
+        "documents": connection.execute(DOCUMENTS).fetchall(),
+        "sections": connection.execute(SECTIONS).fetchall(),
+        "chunks": connection.execute(CHUNKS).fetchall(),
+    }
+    quarantine = connection.execute(QUARANTINE).fetchall()
+    unreadable = {row[:2] for row in quarantine}
+    return {"quarantine": sorted(quarantine)} | {
+        name: sorted((row for row in rows if row[:2] not in unreadable), key=repr) for name, rows in found.items()
     }
 
 
 def index_rows_written(connection: Connection[Any]) -> int:
     """Return how many rows of the index were ever inserted, updated or deleted, by Postgres' own count."""
-    connection.execute("select pg_stat_force_next_flush()")
-    row = connection.execute(
-        "select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables where schemaname like 'rag\\_g%'"
-    ).fetchone()
+    # A backend reports its counts when it leaves; `connection` must be the only one that stays.
+    others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 10
+    while connection.execute(others).fetchone() != (0,) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    row = connection.execute(WRITTEN).fetchone()
     assert row
     return int(row[0])

@@ -1,7 +1,7 @@
 """Where to put borders in a row of pieces, so that groups fit a budget and an edit moves few borders.
 
 A group ends where its surroundings say so, not where the budget happens to run out: among the borders that
-fill it between a half and the whole, the one of lowest rank is taken, and ranks are drawn from the pieces'
+fill enough of it the one of lowest rank is taken, and ranks are drawn from the pieces'
 own text. After an edit the same ranks win again, so that borders fall back into step. This is
 content-defined chunking by local extremes (Bjørner, Blass, Gurevich: Content-dependent chunking for
 differential compression, the local maximum approach, 2010), with a budget in place of a horizon.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 Rank = tuple[int, int, bytes]
-_LEAST_FILL = 0.5
+_LEAST_FILL = 0.7
 _LEAST_REST = 0.15
 
 

@@ -35,18 +35,26 @@ class StageProgress:
         """Show that `done` of `total` are finished in a stage."""
         if stage != self._stage:
             self._end()
-            self._begin(stage)
+            self._begin(stage, done, total)
         self._done = done
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
 
-    def _begin(self, stage: str) -> None:
+    def _begin(self, stage: str, done: int, total: int | None) -> None:
         self._stage = stage
         if self._terminal is not None:
             from tqdm import tqdm
 
-            self._bar = tqdm(desc=self._title, unit=f" {self._unit}", file=self._terminal, dynamic_ncols=True)
+            # What was done before the first call took an unknown time, so it must not count in the rate.
+            self._bar = tqdm(
+                desc=self._title,
+                initial=done,
+                total=total,
+                unit=f" {self._unit}",
+                file=self._terminal,
+                dynamic_ncols=True,
+            )
 
     def _end(self) -> None:
         if self._bar is not None:

@@ -171,7 +171,7 @@ def _list_snapshots(pipeline: "Pipeline", source: str, as_json: bool) -> None:
 
     with pipeline.connected() as connection:
         found = connection.execute(statements("snapshots")["published_snapshots"], {"source": source}).fetchall()
-    snapshots = [{"snapshot_id": number, "taken_at": taken_at} for number, taken_at, _ in found]
+    snapshots = [{"snapshot_id": number, "taken_at": f"{taken_at:%Y-%m-%dT%H:%M:%SZ}"} for number, taken_at, _ in found]
     if as_json:
         print_json({"source": source, "snapshots": snapshots})
     elif snapshots:

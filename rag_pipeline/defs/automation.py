@@ -13,7 +13,7 @@ _BATCH = 100
 
 refresh = dg.define_asset_job(
     "refresh",
-    selection=dg.AssetSelection.groups("corpus", "vectors", "index"),
+    selection=dg.AssetSelection.groups("refresh"),
     description="Makes the index equal to one source again.",
 )
 

@@ -5,7 +5,9 @@ tripped guard only warn, because additions still land. What is checked on the pu
 enforced by constraints and by `violations` in ``sql/queries/publish.sql``; here it becomes visible.
 """
 
+import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -22,18 +24,40 @@ from rag_pipeline.workspace import Workspace
 _LOOK_UP = 10_000
 
 
-def _spec(asset: str, name: str, description: str, blocking: bool = False) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(name, asset=asset, description=description, blocking=blocking)
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is promised of an asset; a failed one that blocks keeps the assets below from being computed."""
+
+    asset: str
+    name: str
+    promise: str
+    blocks: bool = False
 
 
-LISTING_COMPLETE = _spec("source_snapshot", "listing_complete", "The source was listed to its end.")
-UNIQUE_DOCUMENTS = _spec("content_hashes", "unique_keys", "No document is listed twice.", blocking=True)
-GUARD_NOT_TRIPPED = _spec("changed_documents", "guard_not_tripped", "Nothing waits for a person's approval.")
-UNIQUE_CHUNKS = _spec("chunks", "unique_keys", "No document has two chunks of one key.", blocking=True)
-WITHIN_BOUNDS = _spec("chunks", "within_bounds", "No chunk is empty or above its budget of tokens.", blocking=True)
-DIMENSIONS = _spec("embeddings", "dimensions", "Every text has a vector of the generation's length.", blocking=True)
-NO_ORPHANS = _spec("published_index", "no_orphans", "No row without the row that it belongs to.")
-COUNTS_MATCH = _spec("published_index", "counts_match", "The index holds what the refresh says.")
+LISTING_COMPLETE = Check("source_snapshot", "listing_complete", "The source was listed to its end.")
+UNIQUE_DOCUMENTS = Check("content_hashes", "unique_keys", "No document is listed twice.", blocks=True)
+GUARD_NOT_TRIPPED = Check("changed_documents", "guard_not_tripped", "Nothing waits for a person's approval.")
+UNIQUE_CHUNKS = Check("chunks", "unique_keys", "No document has two chunks of one key.", blocks=True)
+WITHIN_BOUNDS = Check("chunks", "within_bounds", "No chunk is empty or above its budget of tokens.", blocks=True)
+DIMENSIONS = Check("embeddings", "dimensions", "Every text has a vector of the generation's length.", blocks=True)
+NO_ORPHANS = Check("published_index", "no_orphans", "No row without the row that it belongs to.")
+COUNTS_MATCH = Check("published_index", "counts_match", "The index holds what the refresh says.")
+
+
+def specs(sources: dg.PartitionsDefinition, *checks: Check) -> list[dg.AssetCheckSpec]:
+    """Return checks as Dagster knows them, one result a source: a warning of one is not hidden by another's success."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=check.asset,
+                description=check.promise,
+                blocking=check.blocks,
+                partitions_def=sources,
+            )
+            for check in checks
+        ]
 
 
 def listing_complete(snapshot: Snapshot) -> dg.AssetCheckResult:
@@ -142,12 +166,12 @@ def _twins(file: UPath, columns: list[str]) -> int:
 
 
 def _result(
-    spec: dg.AssetCheckSpec, passed: bool, problem: str, numbers: Mapping[str, int], warn: bool = False
+    check: Check, passed: bool, problem: str, numbers: Mapping[str, int], warn: bool = False
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=passed,
-        asset_key=spec.asset_key,
-        check_name=spec.name,
+        asset_key=check.asset,
+        check_name=check.name,
         severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
         description=None if passed else problem,
         metadata=numbers,

@@ -33,9 +33,11 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 def dev_command(settings: Settings, host: str, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the command that serves the UI, the schedules and the run queue, and its whole environment."""
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev"]
-    command += ["--module-name", "rag_pipeline.definitions", "--host", host, "--port", str(port)]
-    return command, dict(os.environ) | dagster_environment(settings)
+    environment = dagster_environment(settings)
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", host, "--port", str(port)]
+    command += ["--module-name", "rag_pipeline.definitions", "--working-directory", environment["DAGSTER_HOME"]]
+    # Python modules that happen to lie in the current folder, which may be an indexed one, are not to be run.
+    return command, dict(os.environ) | environment | {"PYTHONSAFEPATH": "1"}
 
 
 @contextmanager

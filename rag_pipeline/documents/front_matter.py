@@ -67,14 +67,15 @@ def read(text: str) -> FrontMatter:
         if mentions_access:
             raise UnreadableAccess("front matter mentions access but is no YAML mapping; write 'key: value' lines")
         return FrontMatter()
-    access = _access(values)
-    title = " ".join(str(values.pop("title", None) or "").split())
+    access = _access(values)  # as written: a principal must not become another one by cleaning
+    metadata = _json(values)
+    title = " ".join(str(metadata.pop("title", None) or "").split())
     end = min(closing.end() + 1, len(text))
-    return FrontMatter(end, title, access, values)
+    return FrontMatter(end, title, access, metadata)
 
 
-def _mapping(source: str) -> dict[str, Any] | None:
-    """Parse YAML into JSON values; None when it is no mapping. Raises `DocumentError`."""
+def _mapping(source: str) -> dict[Any, Any] | None:
+    """Parse YAML; None when it is no mapping. Raises `DocumentError`."""
     try:
         depth = 0
         for event in yaml.parse(source, Loader=_Loader):
@@ -92,7 +93,7 @@ def _mapping(source: str) -> dict[str, Any] | None:
         names = [str(key.value) for key, _ in node.value]
         if len(set(names)) < len(names):
             raise DocumentError("front matter names a key twice; keep one")
-        return _json(loader.construct_document(node))
+        return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise DocumentError(f"front matter is not valid YAML: {' '.join(str(error).split())[:200]}") from error
 
@@ -117,10 +118,10 @@ def _json(value: Any) -> Any:
             return [_json(item) for item in value]
 
 
-def _access(values: dict[str, Any]) -> tuple[str, ...] | None:
+def _access(values: dict[Any, Any]) -> tuple[str, ...] | None:
     """Take the access list out of `values`. Raises `UnreadableAccess` unless it is a list of principals."""
     for name in values:
-        if name != "access" and name.strip().casefold() == "access":
+        if name != "access" and str(name).strip().casefold() == "access":
             raise UnreadableAccess(f"front matter spells access as {name!r}; write it in lower case")
     if "access" not in values:
         return None

@@ -87,11 +87,13 @@ def _closed(markup: str) -> str:
 
 def _main(soup: BeautifulSoup) -> Tag:
     """The element that holds the page's own content: main, else a single article, else everything."""
-    for main in (*soup.find_all("main"), *soup.find_all(role="main")):
-        if not _dropped(main, within=True):
-            return main
-    articles = soup.find_all("article", limit=2)
-    return articles[0] if len(articles) == 1 and not _dropped(articles[0], within=True) else soup
+    found = [tag for tag in soup.find_all(_may_be_main) if not _dropped(tag, within=True)]
+    mains = [tag for tag in found if tag.name != "article"]
+    return mains[0] if mains else found[0] if len(found) == 1 else soup
+
+
+def _may_be_main(tag: Tag) -> bool:
+    return tag.name in _MAINS or tag.get("role") == "main"
 
 
 def _write(root: Tag, page: PageText) -> None:

@@ -14,6 +14,8 @@ from rag_pipeline.model import Block, BlockKind
 
 _SPACE = re.compile(r"\s+")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_MAX_INDENT = 10
+_KINDS = {"table": BlockKind.TABLE, "blockquote": BlockKind.QUOTE, "pre": BlockKind.CODE}
 _MARKERS = {"li": "- ", "dt": "", "dd": "  "}
 
 
@@ -28,6 +30,10 @@ _BORDERS = names(
     "address article blockquote body caption center dd details div dl dt fieldset figcaption figure form h1 h2 h3 h4 h5"
     " h6 header hgroup hr html legend li main menu ol p pre section summary table tbody td tfoot th thead tr ul"
 )
+
+
+def _indent(level: int) -> str:
+    return "  " * min(level - 1, _MAX_INDENT)
 
 
 @dataclass(slots=True)
@@ -84,6 +90,8 @@ class PageText:
 
     def open(self, tag: Tag) -> None:
         """Enter an element."""
+        if self._contexts[-1].kind is BlockKind.TABLE and (tag.name == "table" or tag.name in _HEADINGS):
+            self._dissolve_table()
         if self._contexts[-1].running and (context := self._context(tag)):
             self._flush()
             self._contexts.append(context)
@@ -120,15 +128,14 @@ class PageText:
         """The context that an element opens in running text, if it opens one."""
         if tag.name in _MARKERS:
             level = max(1, self._lists)
-            return _Context(tag, BlockKind.LIST_ITEM, level, "  " * (level - 1) + _MARKERS[tag.name])
+            return _Context(tag, BlockKind.LIST_ITEM, level, _indent(level) + _MARKERS[tag.name])
         if self._contexts[-1].kind is BlockKind.LIST_ITEM:
             return None
         if tag.name in _HEADINGS:
             return _Context(tag, BlockKind.HEADING, _HEADINGS[tag.name])
-        if tag.name == "table":  # one that holds tables or headings is there for the layout
-            layout = tag.get("role") == "presentation" or tag.find(["table", *_HEADINGS]) is not None
-            return None if layout else _Context(tag, BlockKind.TABLE)
-        kind = {"blockquote": BlockKind.QUOTE, "pre": BlockKind.CODE}.get(tag.name)
+        if tag.name == "table" and tag.get("role") == "presentation":
+            return None
+        kind = _KINDS.get(tag.name)
         return _Context(tag, kind) if kind else None
 
     def _border(self, tag: Tag, opening: bool) -> None:
@@ -156,6 +163,13 @@ class PageText:
         elif tag.name == "br" or tag.name in _BORDERS:
             self.text(" ")
 
+    def _dissolve_table(self) -> None:
+        """A table that holds a table or a heading is there for the layout: what was read of it becomes paragraphs."""
+        table, self._table = self._table, _Table()
+        for line in (*table.rows, " | ".join(table.cells), self._line()):
+            self._write(BlockKind.PARAGRAPH, line)
+        self._contexts[-1].kind = BlockKind.PARAGRAPH
+
     def _new_line(self) -> None:
         if self._pending and not self._pending[-1].endswith("\n"):
             self._pending[-1] = self._pending[-1].removesuffix(" ") or "\n"
@@ -181,7 +195,7 @@ class PageText:
             self._pending.clear()
             if text:
                 self._write(context.kind, context.marker + text, context.level)
-                context.marker = "  " * (context.level - 1)
+                context.marker = _indent(context.level)
 
     def _flush_table(self) -> None:
         table, self._table = self._table, _Table()

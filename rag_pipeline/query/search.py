@@ -16,6 +16,7 @@ from rag_pipeline.database.connection import connect
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, TransientError
 from rag_pipeline.query.question import Caller, Filters
+from rag_pipeline.storable import storable
 
 if TYPE_CHECKING:
     from rag_pipeline.embeddings import Embedder
@@ -99,7 +100,7 @@ class Index:
             raise ValueError(f"k is {k}; ask for 1 to {MAX_HITS} hits")
         model = self._embedder.model
         question = {
-            "vector": HalfVector(self._embedder.embed_query(text)),
+            "vector": HalfVector(self._embedder.embed_query(storable(text))),
             "model": model,
             "principals": list(caller.principals),
             "k": k,

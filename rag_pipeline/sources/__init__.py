@@ -15,13 +15,16 @@ from rag_pipeline.sources.source import MAX_DOCUMENT_BYTES, Source
 __all__ = ["MAX_DOCUMENT_BYTES", "FilesSource", "GitSource", "Source", "media_type", "open_source"]
 
 
-def open_source(settings: FilesSettings | GitSettings, folder: Path, cache: Path) -> FilesSource | GitSource:
+def open_source(
+    settings: FilesSettings | GitSettings, folder: Path, cache: Path, workspace: Path | None = None
+) -> FilesSource | GitSource:
     """Return the connector for one ``[[sources]]`` entry; nothing is read or contacted yet.
 
     `folder` is where rag.toml lies: relative paths start there. `cache` is a folder that belongs to
     this source alone and may be deleted at any time between runs (the git mirror lives there).
+    `workspace` is the pipeline's own folder, which is never indexed even where a source encloses it.
     Raises `ConfigurationError` for a glob, a url or a ref that can never work.
     """
     if isinstance(settings, FilesSettings):
-        return FilesSource(settings, folder)
+        return FilesSource(settings, folder, workspace)
     return GitSource(settings, folder, cache)

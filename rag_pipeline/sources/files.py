@@ -32,11 +32,15 @@ _RACY_NS = 2_000_000_000
 class FilesSource:
     """A folder on a local or mounted file system. `fetch` may be called from several threads."""
 
-    def __init__(self, settings: FilesSettings, folder: Path) -> None:
-        """Take the settings; a relative path starts at `folder`. Raises `ConfigurationError` for a wrong glob."""
+    def __init__(self, settings: FilesSettings, folder: Path, workspace: Path | None = None) -> None:
+        """Take the settings; a relative path starts at `folder`, and `workspace`, the pipeline's own, is never entered.
+
+        Raises `ConfigurationError` for a wrong glob.
+        """
         self._setting = f"sources[{settings.name}]"
         self._root = Path(os.path.abspath(folder / settings.path))
         self._root_uri = self._root.as_uri().rstrip("/") + "/"
+        self._workspace = os.path.relpath(workspace, self._root) if workspace else None
         self._access = settings.default_access
         self._filter = PathFilter.of(settings.include, settings.exclude, self._setting)
         self.skipped: Counter[str] = Counter()
@@ -126,7 +130,7 @@ class FilesSource:
                     yield self._failure(prefix + ACCESS_FILE, f"nobody may read what it governs: {error}")
             for entry in entries:
                 path = prefix + entry.name
-                if entry.name in (ACCESS_FILE, ".git") or self._filter.excludes(path):
+                if entry.name in (ACCESS_FILE, ".git") or path == self._workspace or self._filter.excludes(path):
                     continue
                 if entry.is_symlink():
                     self.skipped["symbolic links"] += 1

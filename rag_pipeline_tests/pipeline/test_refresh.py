@@ -5,7 +5,7 @@ import pytest
 from rag_pipeline.errors import ConfigurationError, PermanentError
 from rag_pipeline.handover import Published
 from rag_pipeline.model import Access
-from rag_pipeline.settings import Chunking, Guards, Settings
+from rag_pipeline.settings import Chunking, Settings
 from rag_pipeline_tests.comparison import index_rows_written, published_rows
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
