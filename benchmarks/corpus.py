@@ -10,33 +10,24 @@ from functools import cache
 from pathlib import Path
 
 FOLDER_SIZE = 20
-_SYLLABLES = [
+_SYLLABLES = (
     "an",
     "ber",
     "cor",
     "den",
-    "el",
     "fi",
-    "gar",
-    "hol",
-    "in",
+    "gol",
+    "har",
     "jo",
     "ka",
     "lum",
-    "mar",
     "nor",
-    "os",
     "pel",
-    "qui",
-    "ran",
-    "sol",
+    "quo",
     "tem",
-    "ur",
     "vin",
-    "wex",
-    "yar",
-    "zon",
-]
+    "zar",
+)
 _VERSION_TOKEN_SECONDS = 2.1
 
 

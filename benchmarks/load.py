@@ -108,7 +108,7 @@ def run(report: Report, options: Options) -> None:
     total = copied[0].rows
     sizes = ", ".join(f"{len(rows[table]):,} {table}" for table in _TABLES)
     report.text(
-        f"Both ways bring the same {total:,} rows ({sizes}) into the same tables, with their keys, constraints, foreign "
+        f"Both ways bring the same {total:,} rows ({sizes}) into the same tables, with their constraints, foreign "
         "keys and indexes, empty at the start and in a new database each time. *Publish* is all of it: reading the "
         "stage files, COPY into staging, the transaction that merges, checks and records. *COPY* writes the finished "
         "rows, keys and all, from memory, in one transaction, as the superuser, through the same driver. "

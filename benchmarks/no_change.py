@@ -79,8 +79,8 @@ def run(report: Report, options: Options) -> None:
     )
     report.text(
         f"Through Dagster means the command `rag-pipeline refresh`, from its start to its exit, at {small:,} "
-        f"documents: {through_dagster:.1f} s (median of {options.repeats}); the very first run, which also makes Dagster's "
-        f"tables, took {dagster[0]:.1f} s."
+        f"documents: {through_dagster:.1f} s (median of {options.repeats}); the very first run, which also makes "
+        f"Dagster's tables, took {dagster[0]:.1f} s."
     )
     report.text("The cold build before it, seconds of each stage:")
     report.table(

@@ -1,4 +1,4 @@
-"""The page that holds the sections of all benchmarks, each between two marks so that one can be measured again alone."""
+"""The page that holds the sections of all benchmarks, each between marks, so that one can be measured again alone."""
 
 import re
 from collections.abc import Iterable

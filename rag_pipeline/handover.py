@@ -193,6 +193,8 @@ class Published:
     restored: int
     unchanged: int
     withheld: int
+    withheld_deletions: int
+    withheld_widenings: int
     quarantined: int
     documents_written: int
     documents_deleted: int

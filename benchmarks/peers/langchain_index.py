@@ -1,4 +1,4 @@
-"""LangChain: `index()` with a SQL record manager, into langchain-postgres' `PGVectorStore`; the variant is `cleanup`."""
+"""LangChain: `index()` with a SQL record manager and langchain-postgres' `PGVectorStore`; the variant is `cleanup`."""
 
 # pyright: reportMissingImports=false
 # This file runs in .venv-peers, which the type checker does not see.

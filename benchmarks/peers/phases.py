@@ -61,7 +61,7 @@ class Measured:
 def _edit(root: Path) -> None:
     file = root / path_of(1)
     head, paragraph, rest = file.read_text("utf-8").split("\n\n", 2)
-    file.write_text(f"{head}\n\n{paragraph} Edited.\n\n{rest}", "utf-8")
+    file.write_text(f"{head}\n\nEdited. {paragraph}\n\n{rest}", "utf-8")
 
 
 def _rename(root: Path) -> None:

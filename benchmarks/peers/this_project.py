@@ -40,6 +40,8 @@ class ThisProject:
             )
         )
         self.embedder = self._pipeline.embedder
+        # The others make most of their tables when they are opened, too.
+        _ = self._pipeline.generation
 
     def refresh(self) -> None:
         """Run all stages."""

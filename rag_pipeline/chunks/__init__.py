@@ -1,10 +1,10 @@
 """What is searched: the block tree becomes sections (windows for the model) of chunks (for search).
 
-Promises: chunks and sections are the same for the same document, tokenizer and budgets, everywhere. Sections
-are in order and do not overlap; together with the heading paths they hold every block: a heading without
-text of its own whose sub-headings follow lives on in their paths, every other block in exactly one section,
-and there in exactly one chunk, save the heading that opens the section and is in each chunk's `embed_text`.
-An edit changes chunks of its own section only; nothing depends on absolute positions, ids or paths.
+Promises: the same document, tokenizer and budgets give the same sections and chunks, everywhere. Sections are
+in order and do not overlap. No text is lost: a heading without text of its own that sub-headings follow lives
+on in their heading paths, any other heading opens a section, and every other block lies in exactly one chunk,
+or, if it alone exceeds the budget, in several that are marked as forced. An edit changes chunks of its own
+section only; nothing depends on absolute positions, document ids or paths.
 """
 
 from rag_pipeline.chunks.sections import CHUNKER_VERSION, split

@@ -48,7 +48,8 @@ def cut(text: str, blocks: Sequence[Block], measure: Measure, budget: int) -> li
 def _cut_block(text: str, block: Block, cost: int, measure: Measure, budget: int) -> list[Piece]:
     header_end = block.header_end or block.start
     pieces = [Piece(block.start, block.end, cost)]
-    for depth, seams in enumerate(_SEAMS.get(block.kind, _PROSE), start=1):
+    cascade = _SEAMS.get(block.kind, _PROSE)
+    for depth, seams in enumerate(cascade, start=1):
         spans: list[tuple[int, int, int]] = []
         for piece in pieces:
             borders: Iterable[int] = seams(text, piece.start, piece.end, budget) if piece.cost > budget else ()
@@ -59,7 +60,10 @@ def _cut_block(text: str, block: Block, cost: int, measure: Measure, budget: int
             kept = [(start, end) for start, end in trimmed if start < end]
             spans += [(start, end, depth if index else piece.depth) for index, (start, end) in enumerate(kept)]
         costs = measure([text[start:end] for start, end, _ in spans])
-        pieces = [Piece(start, end, cost, level) for (start, end, level), cost in zip(spans, costs, strict=True)]
+        pieces = [
+            Piece(start, end, cost + (level == len(cascade)), level)  # a word put together again may cost more
+            for (start, end, level), cost in zip(spans, costs, strict=True)
+        ]
         if max(costs) <= budget:
             break
     return _with_header(text, block, pieces, measure, budget)

@@ -1,10 +1,11 @@
 """Where to put borders in a row of pieces, so that groups fit a budget and an edit moves few borders.
 
 A group ends where its surroundings say so, not where the budget happens to run out: among the borders that
-fill enough of it the one of lowest rank is taken, and ranks are drawn from the pieces'
-own text. After an edit the same ranks win again, so that borders fall back into step. This is
-content-defined chunking by local extremes (Bjørner, Blass, Gurevich: Content-dependent chunking for
-differential compression, the local maximum approach, 2010), with a budget in place of a horizon.
+fill enough of the budget, the one of lowest rank is taken, and ranks are drawn from the pieces' own text.
+After an edit the same ranks win again, so that borders fall back into step, even among a thousand rows of
+equal size, where packing to the brim would move every border. This is content-defined chunking by local
+extremes (Bjørner, Blass, Gurevich: Content-dependent chunking for differential compression, the local
+maximum approach, 2010), with a budget in place of a horizon.
 """
 
 from collections.abc import Sequence

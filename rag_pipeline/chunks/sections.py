@@ -20,6 +20,9 @@ CHUNKER_VERSION = 1
 _CHARACTERS_PER_TOKEN = 20
 """A token stands for at most this many characters: a megabyte of one "word" must not pass as one token."""
 
+_BATCH = 1000
+"""Texts counted in one call, so that a tokenizer's by-products stay small."""
+
 Count = Callable[[list[str]], list[int]]
 
 
@@ -51,7 +54,7 @@ class _Window(NamedTuple):
 
 
 def split(
-    document: Document, count: Count, max_tokens: int, window_tokens: int, max_embed_tokens: int = 512
+    document: Document, count: Count, max_tokens: int, window_tokens: int, max_embed_tokens: int = 510
 ) -> list[Section]:
     """Split a document into sections of chunks; none for an empty document.
 
@@ -59,8 +62,8 @@ def split(
     text has at most `max_tokens`, a section's at most `window_tokens` besides its heading, and an embedded
     text at most `max_embed_tokens`: where the heading path leaves no room, its outermost names give way.
     """
-    tokens = _Tokens(count)
     budget = min(max_tokens, window_tokens, max_embed_tokens)
+    tokens = _Tokens(count, budget)
     windows = list(_windows(document, tokens, budget, window_tokens))
     embed_texts = iter(_embed_texts(document.title, windows, tokens, max_embed_tokens))
     occurrences: Counter[tuple[str, ...]] = Counter()
@@ -92,22 +95,25 @@ def split(
 
 
 class _Tokens:
-    """Counts each text once."""
+    """Counts each text once, in batches of bounded size, and never a text that is too large to fit anyway."""
 
-    def __init__(self, count: Count) -> None:
+    def __init__(self, count: Count, budget: int) -> None:
         self._count = count
+        self._longest = (budget + 1) * _CHARACTERS_PER_TOKEN - 1
         self._known: dict[str, int] = {}
 
     def counts(self, texts: list[str]) -> list[int]:
         """Tokens of each text."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._known]:
-            self._known.update(zip(new, self._count(new), strict=True))
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for first in range(0, len(new), _BATCH):
+            batch = new[first : first + _BATCH]
+            self._known.update(zip(batch, self._count(batch), strict=True))
         return [self._known[text] for text in texts]
 
     def costs(self, texts: list[str]) -> list[int]:
         """What each text takes of a budget: its tokens, but not fewer than its length demands."""
-        counts = self.counts(texts)
-        return [max(size, len(text) // _CHARACTERS_PER_TOKEN) for size, text in zip(counts, texts, strict=True)]
+        self.counts([text for text in texts if len(text) <= self._longest])
+        return [max(len(text) // _CHARACTERS_PER_TOKEN, self._known.get(text, 0)) for text in texts]
 
 
 def _outline(blocks: Sequence[Block]) -> Iterator[_Part]:
@@ -131,7 +137,7 @@ def _outline(blocks: Sequence[Block]) -> Iterator[_Part]:
 def _windows(document: Document, tokens: _Tokens, budget: int, window_tokens: int) -> Iterator[_Window]:
     """Yield the sections' stretches with their passages: pieces packed into passages, passages into windows."""
     text, blocks = document.text, document.blocks
-    joint, *_ = tokens.counts(["\n\n", *(text[block.start : block.end] for block in blocks)])
+    joint, *_ = tokens.costs(["\n\n", *(text[block.start : block.end] for block in blocks)])
     cut_blocks = cut(text, blocks, tokens.costs, budget)
     for part in _outline(blocks):
         passages = _passages(text, blocks, part.blocks, cut_blocks, budget, joint)

@@ -1,6 +1,8 @@
 """The verbs that ask the index: always on behalf of somebody."""
 
 import json
+import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from rag_pipeline.cli.output import age, print_json, printable
 if TYPE_CHECKING:
     from rag_pipeline.query import Hits
 
-_SHOWN = 400
+_SHOWN_LINES = 5
 
 
 class Moment(click.ParamType):
@@ -95,15 +97,19 @@ def _print(hits: "Hits") -> None:
         click.secho(f"{number}. {printable(place or hit.document_id)}", bold=True)
         modified = f", modified {age(hit.modified_at)}" if hit.modified_at else ""
         click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{modified}")
-        text = printable(hit.text)
-        click.echo(click.wrap_text(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…", **_indented()))
+        for line in _excerpt(hit.text):
+            click.echo(f"   {line}")
         click.echo()
     if not hits:
         click.echo("no hit among what this caller may read")
     click.echo(f"index as of {hits.as_of.isoformat(timespec='seconds') if hits.as_of else 'no complete listing yet'}")
 
 
-def _indented() -> dict[str, Any]:
-    import shutil
-
-    return {"width": shutil.get_terminal_size().columns, "initial_indent": "   ", "subsequent_indent": "   "}
+def _excerpt(text: str) -> list[str]:
+    """Return the first lines of a text, indented as they are and wrapped to the terminal."""
+    width = shutil.get_terminal_size().columns - 3
+    lines: list[str] = []
+    for line in text.expandtabs(4).split("\n"):
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        lines += textwrap.wrap(printable(line), width, initial_indent=indent, subsequent_indent=indent)
+    return lines if len(lines) <= _SHOWN_LINES else [*lines[:_SHOWN_LINES], "…"]

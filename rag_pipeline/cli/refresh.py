@@ -156,11 +156,11 @@ def _attention(outcome: "Done[Published] | Failed") -> Iterator[str]:
     if not published.complete:
         yield f"{source}: the listing is incomplete, so nothing was removed: {published.reason}"
     if published.withheld:
-        approve = f"rag-pipeline refresh --source {source}"
+        withheld = {"deletions": published.withheld_deletions, "widenings": published.withheld_widenings}
+        approve = " ".join(f"--approve-{kind} {count}" for kind, count in withheld.items() if count)
         yield (
             f"{source}: {published.withheld:,} changes are withheld, because so many at once may be an accident; "
-            f"if they are meant: {approve} --approve-deletions {published.withheld} "
-            f"(for access that widens: --approve-widenings {published.withheld})"
+            f"if they are meant: rag-pipeline refresh --source {source} {approve}"
         )
     if published.quarantined:
         yield f"{source}: {published.quarantined:,} documents cannot be read: rag-pipeline quarantine --source {source}"

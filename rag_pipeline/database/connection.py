@@ -134,5 +134,5 @@ def _explained(conninfo: str, error: psycopg.OperationalError) -> RagError:
         return TransientError(f"{where}, has no free connection; close some, or raise its max_connections. {reason}")
     return ConfigurationError(
         f"{where}, refuses user {given.get('user')!r}; correct [database] url, "
-        f"or prepare the database: rag-pipeline db start. {reason}"
+        f"or make the index: rag-pipeline refresh. {reason}"
     )

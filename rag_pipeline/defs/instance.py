@@ -47,7 +47,8 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     environment = _environment(settings)
     home = Path(environment["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    os.environ |= environment
+    # dagster.yaml takes the address from here.
+    os.environ[_URL_VARIABLE] = environment[_URL_VARIABLE]
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (home / "dagster.yaml").write_bytes(_configuration().read_bytes())

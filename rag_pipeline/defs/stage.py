@@ -53,7 +53,7 @@ class Stages:
     @contextmanager
     def stage(self, context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Iterator[Stage]:
         """Run a stage inside this; errors become what Dagster should do about them."""
-        self.pipeline.run_id = context.run_id
+        self.pipeline.run_id = context.run.run_id
         self.pipeline.progress = _logged(context, self._progress)
         self.failure = None
         try:

@@ -21,7 +21,7 @@ from rag_pipeline.documents.canonical import canonical, clean
 from rag_pipeline.documents.text import paragraphs
 from rag_pipeline.model import Block, BlockKind, Document
 
-# Deeper nesting than the preset's 20, beyond which the parser swallows the rest of the document.
+# Beyond this depth the parser swallows the rest of the document; its preset's 20 are ten nested lists.
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
 _PARSER.core.ruler.enableOnly(["normalize", "block"])
 _INLINE = MarkdownIt("commonmark")

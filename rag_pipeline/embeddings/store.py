@@ -48,6 +48,7 @@ def embed_missing(
     queries = statements("embeddings")
     total = count_missing(connection, workspace, chunked, embedder.model)
     embedded = tokens = 0
+    progress("embeddings", 0, total)
     if total:
         connection.execute(queries["create_bought"])
         texts = _missing_texts(connection, workspace, chunked, embedder.model)

@@ -150,6 +150,8 @@ def summary(embedded: Embedded, seconds: float, revision: int, written: Written)
         restored=chunked.restored,
         unchanged=changes.unchanged,
         withheld=changes.withheld,
+        withheld_deletions=changes.withheld_deletions,
+        withheld_widenings=changes.withheld_widenings,
         quarantined=chunked.quarantined,
         documents_written=written.documents_written,
         documents_deleted=written.documents_deleted,

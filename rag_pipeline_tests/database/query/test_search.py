@@ -86,7 +86,7 @@ def workspace(settings: Settings) -> Settings:
         lines = [f"{key}: {value}" for key, value in page.metadata.items()]
         lines += [f"access: [{', '.join(page.allow)}]"] if page.allow else []
         file.write_text("\n".join(["---", *lines, "---", f"# {page.name}", "", "## Part one", "", page.words, ""]))
-        os.utime(file, (page.modified_at.timestamp(),) * 2)
+        os.utime(file, (page.modified_at.timestamp(), page.modified_at.timestamp()))
     settings = Settings.model_validate({**settings.model_dump(), "folder": settings.folder, "sources": sources})
     pipeline = Pipeline(settings)
     for source in settings.sources:

@@ -152,12 +152,6 @@ def test_settings_that_do_not_fit_the_index_stop_before_any_source(folder: Path)
     assert run("search topic3 --as public").exit_code == 0, "the model is the same, so old chunks can be searched"
 
 
-def test_an_approval_of_a_source_that_was_never_refreshed_says_so(folder: Path) -> None:
-    result = run("refresh --source docs --approve-deletions 5")
-    assert result.exit_code in (1, 2)
-    assert "Traceback" not in result.output
-
-
 def test_quarantine_lists_what_could_not_be_read(folder: Path) -> None:
     assert answer("quarantine") == {"documents": []}
     assert run("quarantine").stdout == "no document is quarantined\n"

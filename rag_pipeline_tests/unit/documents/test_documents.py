@@ -24,7 +24,7 @@ def parsed(text: str, media_type: str) -> Document:
         return Document("", ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DOCUMENTS)
 def test_blocks_are_in_order_visible_and_exact(case):
     document = parsed(*case)
@@ -46,7 +46,7 @@ def test_blocks_are_in_order_visible_and_exact(case):
     document.text.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DOCUMENTS)
 def test_text_between_blocks_is_blank(case):
     document = parsed(*case)
@@ -58,7 +58,7 @@ def test_text_between_blocks_is_blank(case):
 
 
 @given(DOCUMENTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_line_ends_and_byte_order_mark_do_not_matter(case):
     text, media_type = case
     text = text.replace("\r", "")
@@ -77,7 +77,7 @@ def test_unicode_encodings_do_not_matter(text, encoding):
 
 
 @given(st.binary(max_size=400), st.sampled_from(["text/markdown", "text/html", "text/plain", None, "application/pdf"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_give_a_document_or_a_document_error(data, media_type):
     with suppress(DocumentError):
         parse(data, media_type)

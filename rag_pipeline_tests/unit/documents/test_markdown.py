@@ -32,7 +32,7 @@ def headings(source: str) -> list[tuple[int, str]]:
         ("a\n\n<!-- x\n\n# y -->\n\nb", [("paragraph", 0, "a"), ("paragraph", 0, "b")]),
         ("<!-- x --> seen <!-- y -->", [("paragraph", 0, "seen")]),
         ("<style>\np {}\n</style>\n\n<script>\n\nx()\n</script>\na", [("paragraph", 0, "a")]),
-        ("<a name=x></a>\n\n<img src=y>\n\na", [("paragraph", 0, "a")]),
+        ("<a name=x>\n\n<img src=y>\n\n</details>\na\n", [("paragraph", 0, "</details>\na")]),
         ("[x]: http://y 'z'\ntext", [("paragraph", 0, "[x]: http://y 'z'"), ("paragraph", 0, "text")]),
         ("text\n\n[x]: http://y", [("paragraph", 0, "text"), ("paragraph", 0, "[x]: http://y")]),
         ("- a\n- b", [("list_item", 1, "- a"), ("list_item", 1, "- b")]),
@@ -50,13 +50,11 @@ def headings(source: str) -> list[tuple[int, str]]:
         ),
         ("- - a\n  - b", [("list_item", 2, "- - a"), ("list_item", 2, "  - b")]),
         ("- # no heading\n  ```\n  x\n  ```", [("list_item", 1, "- # no heading\n  ```\n  x\n  ```")]),
-        ("- " * 60 + "deep\n\n# H", [("list_item", 60, "- " * 60 + "deep"), ("heading", 1, "# H")]),
-        ("a | b\n- | -\n1 | 2\n\nc", [("table", 0, "a | b\n- | -\n1 | 2"), ("paragraph", 0, "c")]),
+        ("- " * 45 + "deep\n\n# H", [("list_item", 45, "- " * 45 + "deep"), ("heading", 1, "# H")]),
+        ("a | b\n--|--\n1 | 2\n\nc", [("table", 0, "a | b\n--|--\n1 | 2"), ("paragraph", 0, "c")]),
     ],
 )
 def test_blocks(source, expected):
-    if "deep" in source:
-        expected[0] = ("list_item", blocks(source)[0][1], expected[0][2])
     assert blocks(source) == expected
 
 
@@ -94,7 +92,7 @@ def test_the_title_is_declared_or_the_first_h1_or_the_first_heading(source, titl
     assert parse(source.encode(), "text/markdown", "path/name.md").title == title
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(MARKDOWN)
 def test_headings_are_the_parsers_own(source):
     tokens = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").parse(clean(source))

