@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
@@ -16,6 +17,9 @@ import psycopg
 from rag_pipeline.errors import RagError, StateMoved, TransientError
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.stages import Pipeline
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_RETRIES = 2
 _LOG_EVERY_SECONDS = 10
@@ -30,9 +34,9 @@ class Stage:
     pipeline: Pipeline
     started: float
 
-    def numbers(self, value: object, **more: Number) -> dict[str, Number]:
+    def numbers(self, value: "DataclassInstance", **more: Number) -> dict[str, Number]:
         """Return every number of a handover value, what else is given, and the seconds of the stage."""
-        own = {field.name: getattr(value, field.name) for field in fields(value)}  # pyright: ignore[reportArgumentType]
+        own = {field.name: getattr(value, field.name) for field in fields(value)}
         plain = {name: number for name, number in own.items() if type(number) in (int, float)}
         return plain | more | {"seconds": round(time.monotonic() - self.started, 3)}
 
@@ -59,14 +63,23 @@ class Stages:
         try:
             yield Stage(self.pipeline, time.monotonic())
         except BaseException as error:
-            self.failure = error
-            if isinstance(error, TransientError | psycopg.OperationalError) and not isinstance(error, StateMoved):
-                context.log.warning(f"attempt {context.retry_number + 1} failed: {error}")
+            reason = self.failure = _classified(error)
+            if isinstance(reason, TransientError) and not isinstance(reason, StateMoved):
+                context.log.warning(f"attempt {context.retry_number + 1} failed: {reason}")
                 pause = self._retry_seconds * 2**context.retry_number
-                raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause) from error
-            if isinstance(error, RagError):
-                raise dg.Failure(str(error), allow_retries=False) from error
+                raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause) from reason
+            if isinstance(reason, RagError):
+                raise dg.Failure(str(reason), allow_retries=False) from reason
             raise
+
+
+def _classified(error: BaseException) -> BaseException:
+    """Return an error as one of ours where it is known what it means: a session may end at any statement."""
+    if not isinstance(error, psycopg.OperationalError):
+        return error
+    lost = TransientError(f"the database broke off a statement: {error}")
+    lost.__cause__ = error
+    return lost
 
 
 def _logged(context: dg.OpExecutionContext | dg.AssetExecutionContext, progress: Progress) -> Progress:

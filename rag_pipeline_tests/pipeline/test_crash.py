@@ -30,10 +30,9 @@ from rag_pipeline_tests.comparison import published_rows
 DOCUMENTS = 150
 KILLS = 10
 STAGES = ("source_snapshot", "content_hashes", "changed_documents", "chunks", "embeddings", "published_index")
-WORDS = "harbour lantern meadow orchard pebble quarry river saddle timber valley willow anchor bramble candle".split()
+WORDS = ("harbour", "lantern", "meadow", "orchard", "pebble", "quarry", "river", "saddle", "timber", "valley", "willow")
 SPAWN = multiprocessing.get_context("spawn")
 COMMAND = Path(sys.executable).with_name("rag-pipeline")
-ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
 class Notes:
@@ -249,7 +248,7 @@ def test_a_connection_lost_before_the_commit(crashing: Crashing) -> None:
     crashing.check_repaired()
 
 
-@pytest.mark.parametrize("largest_file", [500, 5_000, 50_000])
+@pytest.mark.parametrize("largest_file", [500, 50_000])
 def test_no_room_for_a_file(largest_file: int, crashing: Crashing) -> None:
     crashing.pipeline.refresh("notes")
     crashing.notes.change()
@@ -261,8 +260,8 @@ def test_no_room_for_a_file(largest_file: int, crashing: Crashing) -> None:
     crashing.check_repaired()
 
 
-@pytest.mark.parametrize(("sent", "code"), ENDINGS, ids=[sent.name for sent, _ in ENDINGS])
-def test_a_signal_ends_the_command_while_it_publishes(sent: signal.Signals, code: int, crashing: Crashing) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_command_while_it_publishes(sent: signal.Signals, crashing: Crashing) -> None:
     settings = crashing.pipeline.settings
     crashing.pipeline.refresh("notes")
     crashing.notes.change()
@@ -283,7 +282,8 @@ def test_a_signal_ends_the_command_while_it_publishes(sent: signal.Signals, code
             process.kill()
             process.wait()
         crashing.wait_until_alone()
+    assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
-    assert process.returncode == code
+    assert process.returncode == 130
     assert crashing.published() == before
     crashing.check_repaired()

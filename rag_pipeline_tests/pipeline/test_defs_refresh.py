@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from psycopg import Connection
 
 from rag_pipeline.definitions import build
 from rag_pipeline.defs.stage import MAX_RETRIES, Stages
@@ -194,6 +195,17 @@ class Failing(ScriptedPipeline):
             yield world
 
 
+class Ending(ScriptedPipeline):
+    """A pipeline whose database sessions are ended by an administrator."""
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection[Any]]:
+        with super().connected() as connection:
+            connection.execute("reset role")
+            connection.execute("select pg_terminate_backend(pg_backend_pid())")
+            yield connection
+
+
 def test_a_transient_error_is_tried_again(handbook: tuple[ScriptedPipeline, World]) -> None:
     pipeline, _ = handbook
     flaky = run(Failing(pipeline.settings, pipeline.worlds, TransientError("the line is down"), MAX_RETRIES))
@@ -201,6 +213,15 @@ def test_a_transient_error_is_tried_again(handbook: tuple[ScriptedPipeline, Worl
     assert flaky.events(dg.DagsterEventType.STEP_UP_FOR_RETRY) == MAX_RETRIES
     assert flaky.stages.failure is None
     assert published(pipeline) == 30
+
+
+def test_a_session_that_ends_is_a_transient_error(handbook: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, _ = handbook
+    ended = run(Ending(pipeline.settings, pipeline.worlds))
+    assert not ended.result.success
+    assert ended.events(dg.DagsterEventType.STEP_UP_FOR_RETRY) == MAX_RETRIES
+    assert isinstance(ended.stages.failure, TransientError)
+    assert "terminating connection due to administrator command" in str(ended.stages.failure)
 
 
 @pytest.mark.parametrize(

@@ -88,19 +88,16 @@ def layer(module: str) -> str:
 
 def texts(module: str) -> Iterator[str]:
     """String constants that are no docstrings; of an f-string its first piece stands for the whole."""
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     nodes = list(ast.walk(tree(module)))
-    skipped = {id(node.body[0].value) for node in nodes if isinstance(node, documented) and _documented(node)}
+    skipped: set[int] = set()
     for node in nodes:
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, ast.Expr):
+            skipped.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
             skipped |= {id(part) for part in node.values[1:]}
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
             yield node.value
-
-
-def _documented(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return ast.get_docstring(node) is not None
 
 
 @pytest.mark.parametrize("module", MODULES)
