@@ -43,13 +43,14 @@ CHANGES = pa.schema(
 DOCUMENTS = pa.schema(
     [
         *CHANGES,
+        pa.field("digest", pa.binary()),
         pa.field("title", pa.string()),
         pa.field("front_matter", pa.string()),
         pa.field("section_ids", pa.list_(pa.binary())),
         pa.field("section_starts", pa.list_(pa.int32())),
     ]
 )
-"""The changes with what parsing added; a document that failed is now quarantined."""
+"""The changes with what parsing added; digest stands for the access list. What failed to parse is quarantined."""
 
 SECTIONS = pa.schema(
     [

@@ -4,6 +4,8 @@ A source yields `DocumentRef`s; a parser turns bytes into a `Document` (one cano
 blocks that cover it); the chunker turns that into `Section`s of `Chunk`s.
 """
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -48,6 +50,11 @@ class Access:
         return cls(
             (PUBLIC,) if PUBLIC in admitted else tuple(sorted(admitted)), tuple(sorted(map(principal, set(deny))))
         )
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 by which equal lists are found equal."""
+        return hashlib.sha256(json.dumps([self.allow, self.deny]).encode()).digest()
 
     def narrowed(self, by: "Access") -> "Access":
         """Return who may read when both lists apply: the common allows, the union of the denies.

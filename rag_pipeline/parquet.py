@@ -58,17 +58,18 @@ def read_rows(file: UPath, columns: list[str] | None = None) -> Iterator[dict[st
             yield from batch.to_pylist()
 
 
+def read_tuples(file: UPath, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield each row's values in the order of `columns`, ready for COPY."""
+    names = list(columns)
+    with file.open("rb") as handle:
+        for batch in pq.ParquetFile(handle).iter_batches(BATCH_ROWS, columns=names):
+            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+
+
 def count_rows(file: UPath) -> int:
     """Return the number of rows without reading them."""
     with file.open("rb") as handle:
         return pq.ParquetFile(handle).metadata.num_rows
-
-
-def tuples(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield each row's values in the order of `columns`, ready for COPY."""
-    names = tuple(columns)
-    for row in rows:
-        yield tuple(row[name] for name in names)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,16 +97,18 @@ class Workspace:
 
     def _blob(self, content_hash: bytes) -> UPath:
         name = content_hash.hex()
-        return self.root / "blobs" / name[:2] / name[2:]
+        return self.root.joinpath("blobs", name[:2], name[2:])
 
 
 def _write_local(file: Path, data: bytes) -> None:
     """Write so that a reader sees all of it or nothing, whatever is killed meanwhile."""
-    try:
+    with suppress(FileNotFoundError):
         if file.stat().st_size == len(data):
             return
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(data)
     except FileNotFoundError:
         file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    draft.write_bytes(data)
+        draft.write_bytes(data)
     os.replace(draft, file)

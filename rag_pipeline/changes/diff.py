@@ -15,7 +15,7 @@ from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.handover import CHANGES, Changes, Hashes
 from rag_pipeline.model import Access
-from rag_pipeline.parquet import ParquetWriter, read_rows, tuples
+from rag_pipeline.parquet import ParquetWriter, read_tuples
 from rag_pipeline.settings import Guards
 from rag_pipeline.workspace import Workspace
 
@@ -40,8 +40,8 @@ def find_changes(
     snapshot = hashes.snapshot
     source = {"source": snapshot.source}
     connection.execute(queries["create_listed"])
-    manifest = read_rows(workspace.file(snapshot.folder, "manifest.parquet"))
-    listed = copy_rows(connection, "listed", LISTED_TYPES, tuples(manifest, LISTED_TYPES))
+    manifest = read_tuples(workspace.file(snapshot.folder, "manifest.parquet"), LISTED_TYPES)
+    listed = copy_rows(connection, "listed", LISTED_TYPES, manifest)
     connection.execute(queries["analyze_listed"])
     with connection.transaction():
         revision, published = connection.execute(queries["source_state"], source).fetchone() or (0, 0)

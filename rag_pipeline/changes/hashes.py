@@ -17,7 +17,7 @@ from rag_pipeline.documents import declared_access
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.handover import MANIFEST, Hashes, Snapshot
 from rag_pipeline.model import NOBODY, Access, DocumentRef
-from rag_pipeline.parquet import ParquetWriter, read_rows, tuples
+from rag_pipeline.parquet import ParquetWriter, read_tuples
 from rag_pipeline.progress import Progress
 from rag_pipeline.workspace import Workspace
 
@@ -101,8 +101,8 @@ def _listed_with_known(
     queries = statements("changes")
     connection.execute(queries["create_listed"])
     columns = dict(list(LISTED_TYPES.items())[:-2])
-    listing = read_rows(workspace.file(snapshot.folder, "listing.parquet"))
-    copy_rows(connection, "listed", columns, tuples(listing, columns))
+    listing = read_tuples(workspace.file(snapshot.folder, "listing.parquet"), columns)
+    copy_rows(connection, "listed", columns, listing)
     connection.execute(queries["analyze_listed"])
     with connection.transaction(), connection.cursor("known", row_factory=dict_row) as cursor:
         cursor.itersize = 2_000

@@ -11,7 +11,7 @@ from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.handover import CHUNKS, DOCUMENTS, SECTIONS, Changes, Chunked
-from rag_pipeline.model import Document, Section
+from rag_pipeline.model import Access, Document, Section
 from rag_pipeline.parquet import ParquetWriter, read_rows
 from rag_pipeline.progress import Progress
 from rag_pipeline.storable import storable, storable_json
@@ -43,7 +43,9 @@ def build_chunks(
         ParquetWriter(workspace.file(folder, "chunks.parquet"), CHUNKS) as chunk_writer,
     ):
         for row in read_rows(workspace.file(folder, "changes.parquet")):
-            row |= {"title": None, "front_matter": None, "section_ids": None, "section_starts": None}
+            row |= dict.fromkeys(("digest", "title", "front_matter", "section_ids", "section_starts"))
+            if row["allow"] is not None:
+                row["digest"] = Access(tuple(row["allow"]), tuple(row["deny"])).digest
             if row["category"] in CONTENT_CATEGORIES:
                 try:
                     document = parse(workspace.get_blob(row["content_hash"]), row["media_type"], row["document_id"])

@@ -51,7 +51,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ[_URL_VARIABLE] = environment[_URL_VARIABLE]
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        (home / "dagster.yaml").write_bytes(_configuration().read_bytes())
+        file, wanted = home / "dagster.yaml", _configuration().read_bytes()
+        # Not rewritten without need: a server may be reading it.
+        if not file.exists() or file.read_bytes() != wanted:
+            file.write_bytes(wanted)
         instance = dg.DagsterInstance.from_config(str(home))
     with instance:
         # By default Dagster connects anew for every statement, which is half of the time of a quiet refresh.

@@ -5,8 +5,6 @@ Staging is loaded before the transaction starts. Inside it every statement is se
 is counted before the commit: a violation rolls everything back, and readers notice nothing.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +14,7 @@ from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import PermanentError, StateMoved
 from rag_pipeline.handover import Embedded, Published
-from rag_pipeline.parquet import read_rows, tuples
+from rag_pipeline.parquet import read_tuples
 from rag_pipeline.workspace import Workspace
 
 _DOCUMENT_TYPES = {
@@ -79,13 +77,10 @@ def load_staging(connection: Connection[Any], workspace: Workspace, folder: str)
     queries = statements("publish")
     for table in ("staged_documents", "staged_sections", "staged_chunks"):
         connection.execute(queries[f"create_{table}"])
-    documents = read_rows(workspace.file(folder, "documents.parquet"))
-    with_digest = (row | {"digest": _digest(row["allow"], row["deny"])} for row in documents)
-    copy_rows(connection, "staged_documents", _DOCUMENT_TYPES, tuples(with_digest, _DOCUMENT_TYPES))
-    sections = read_rows(workspace.file(folder, "sections.parquet"))
-    copy_rows(connection, "staged_sections", _SECTION_TYPES, tuples(sections, _SECTION_TYPES))
-    chunks = read_rows(workspace.file(folder, "chunks.parquet"), list(_CHUNK_TYPES))
-    copy_rows(connection, "staged_chunks", _CHUNK_TYPES, tuples(chunks, _CHUNK_TYPES))
+    for name, columns in (("documents", _DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
+        rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
+        copy_rows(connection, f"staged_{name}", columns, rows)
+    connection.execute(queries["small_samples"])
     connection.execute(queries["analyze_staging"])
 
 
@@ -209,10 +204,3 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
             f"The index is as it was; find the difference with: rag-pipeline verify --source {snapshot.source}"
         )
     return Written(documents_written, documents_deleted, chunks_written, chunks_deleted)
-
-
-def _digest(allow: list[str] | None, deny: list[str] | None) -> bytes | None:
-    """Return the hash by which an access list is interned; None where the access is not in question."""
-    if allow is None:
-        return None
-    return hashlib.sha256(json.dumps([allow, deny or []]).encode()).digest()

@@ -201,7 +201,7 @@ class Ending(ScriptedPipeline):
     @contextmanager
     def connected(self) -> Iterator[Connection[Any]]:
         with super().connected() as connection:
-            connection.execute("reset role")
+            connection.execute("set role none")
             connection.execute("select pg_terminate_backend(pg_backend_pid())")
             yield connection
 

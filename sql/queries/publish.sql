@@ -48,9 +48,14 @@ create temp table staged_chunks (
     embed_hash    bytea not null
 )
 
+-- name: small_samples
+-- Sizes and a rough spread are all that the planner needs of staging.
+select set_config('default_statistics_target', '10', false)
+
 -- name: analyze_staging
 -- Temporary tables have no statistics of their own.
-analyze staged_documents, staged_sections, staged_chunks
+analyze staged_documents (document_hash, doc_key, category, digest),
+    staged_sections (document_hash, section_id), staged_chunks (document_hash, section_id, local_id)
 
 -- name: lock_source
 -- One publisher a source at a time; released by commit or rollback.
@@ -236,12 +241,12 @@ where staged.category = 'changed' and sections.doc_key = staged.doc_key and sect
       is distinct from (new.text, new.heading_path, new.occurrence)
 
 -- name: insert_sections
--- Sections that were not there.
+-- Sections that were not there; of a new document that is all of them, without looking.
 insert into sections (doc_key, section_id, heading_path, occurrence, text)
 select staged.doc_key, new.section_id, new.heading_path, new.occurrence, new.text
 from staged_sections as new
 join staged_documents as staged using (document_hash)
-where not exists (
+where staged.category <> 'changed' or not exists (
     select from sections where sections.doc_key = staged.doc_key and sections.section_id = new.section_id
 )
 
@@ -266,7 +271,9 @@ select staged.doc_key, sections.section_key, new.local_id, staged.acl_id, new.te
 from staged_chunks as new
 join staged_documents as staged using (document_hash)
 join sections on sections.doc_key = staged.doc_key and sections.section_id = new.section_id
-where not exists (select from chunks where chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id)
+where staged.category <> 'changed' or not exists (
+    select from chunks where chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id
+)
 
 -- name: delete_stale_sections
 -- Sections that the new version of their document does not have; their chunks are gone already.
@@ -303,8 +310,10 @@ from staged_documents
 join chunks using (doc_key)
 join rag.embedding_store
     on embedding_store.model = %(model)s and embedding_store.embed_hash = chunks.embed_hash
-where staged_documents.category in ('added', 'changed', 'restored')
-  and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
+where staged_documents.category in ('added', 'restored') or (
+    staged_documents.category = 'changed'
+    and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
+)
 
 -- name: clear_quarantine
 -- Documents that can be read again, and those that a complete listing no longer has.
@@ -331,38 +340,42 @@ where (known.reason, known.content_hash, known.parser_version, known.acl_id)
    or excluded.content_hash is null
 
 -- name: violations
--- What must never be published, counted over the documents that this refresh touches.
+-- What must never be published, counted in one pass over the documents that this refresh touches.
 with touched as (select distinct doc_key from staged_documents where category <> 'removed' and doc_key is not null),
-kept as (select chunks.* from chunks join touched using (doc_key)),
-published as (
-    select (select count(*) from kept) as chunks,
-        (select count(*) from sections join touched using (doc_key)) as sections,
-        (select count(*) from kept join chunk_vectors using (chunk_key)) as vectors
+counted as (
+    select
+        count(*) filter (where chunk_vectors.chunk_key is null) as without_vector,
+        count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id) as other_access,
+        count(*) filter (
+            where sections.doc_key <> chunks.doc_key or chunks.end_offset > length(sections.text)
+        ) as outside_section,
+        count(*) filter (where not l2_norm(chunk_vectors.embedding) between 0.9 and 1.1) as without_direction
+    from touched
+    join documents using (doc_key)
+    join chunks using (doc_key)
+    join sections using (section_key)
+    left join chunk_vectors using (chunk_key)
+),
+compared as (
+    select
+        (select count(*) from staged_documents join documents using (doc_key)
+         where staged_documents.category = 'removed') as still_there,
+        abs((select count(*) from staged_chunks) - (
+            select count(*) from chunks join staged_documents using (doc_key)
+            where staged_documents.category in ('added', 'changed', 'restored')
+        )) as other_number
 )
-select 'chunks without a vector' as violation, chunks - vectors as times from published
-union all
-select 'documents that are still there though removed', count(*)
-from staged_documents join documents using (doc_key) where staged_documents.category = 'removed'
-union all
-select 'chunks of another access than their document', count(*)
-from kept join documents using (doc_key) where kept.acl_id <> documents.acl_id
-union all
-select 'vectors of another access than their chunk', count(*)
-from kept join chunk_vectors using (chunk_key) where kept.acl_id <> chunk_vectors.acl_id
-union all
-select 'chunks outside their section', count(*)
-from kept join sections using (section_key)
-where kept.doc_key <> sections.doc_key or kept.end_offset > length(sections.text)
-union all
-select 'chunks that differ in number from what was staged', abs(
-    (select count(*) from staged_chunks)
-    - (select count(*) from chunks join staged_documents using (doc_key)
-       where staged_documents.category in ('added', 'changed', 'restored')))
-union all
-select 'vectors without direction', count(*)
-from kept join chunk_vectors using (chunk_key)
-join staged_documents using (doc_key)
-where staged_documents.category in ('added', 'changed', 'restored') and not l2_norm(chunk_vectors.embedding) between 0.9 and 1.1
+select violation, times
+from counted
+cross join compared
+cross join lateral (values
+    ('chunks without a vector', without_vector),
+    ('chunks or vectors of another access than their document', other_access),
+    ('chunks outside their section', outside_section),
+    ('vectors that are not of unit length', without_direction),
+    ('removed documents that are still there', still_there),
+    ('chunks more or fewer than were staged', other_number)
+) as found (violation, times)
 
 -- name: bump_revision
 -- The source is in a new state; returns its number.
