@@ -26,15 +26,18 @@ Beans are ordered by the person who finishes the last bag.
 
 
 def say(text: str) -> None:
+    """Print what comes next."""
     print(f"\n\033[1m# {text}\033[0m" if sys.stdout.isatty() else f"\n# {text}", flush=True)
 
 
 def run(arguments: str) -> None:
+    """Show a command and run it."""
     print(f"$ rag-pipeline {arguments}", flush=True)
     subprocess.run([COMMAND, *shlex.split(arguments)], cwd=HERE, check=True)
 
 
 def main() -> None:
+    """Tell the story; the checkout is as it was afterwards."""
     started = time.monotonic()
     try:
         NOTE.write_text(FIRST)

@@ -107,7 +107,10 @@ class Hashes:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs from the published state of `revision`: ``changes.parquet``."""
+    """What differs from the published state of `revision`: ``changes.parquet``.
+
+    `restamped` are those of the unchanged whose version token is new; only the token is published.
+    """
 
     hashes: Hashes
     generation: int
@@ -121,6 +124,7 @@ class Changes:
     removed: int
     restored: int
     unchanged: int
+    restamped: int
     quarantined: int
     withheld_deletions: int
     withheld_widenings: int

@@ -129,9 +129,10 @@ class BlockKind(StrEnum):
 class Block:
     """A piece of a document that reads as one. ``text[start:end]`` of the document is exactly the block.
 
-    Blocks are in order and never overlap; between two of them lies only white space. Nested structure is flattened: a list becomes its items, a table stays one block
-    whose `header_end` says where its header rows end (an offset into the document text), so that a
-    table that must be cut can repeat its header. `level` is a heading's 1 to 6, or a list item's depth.
+    Blocks are in order and never overlap; between two of them lies only white space. Nested structure is
+    flattened: a list becomes its items, a table stays one block whose `header_end` says where its header
+    rows end (an offset into the document text), so that a table that must be cut can repeat its header.
+    `level` is a heading's 1 to 6, or a list item's depth.
     `title` is a heading's plain text.
     """
 

@@ -29,14 +29,18 @@ class _Section(BaseModel):
 class Workspace(_Section):
     """Where the pipeline keeps what it works with."""
 
-    root: str = Field(".rag", description="Folder (or fsspec URL) of stage files and document blobs.")
-    keep_days: int = Field(30, ge=1, description="Days that snapshots, removed documents and unused vectors are kept.")
+    root: str = Field(default=".rag", description="Folder (or fsspec URL) of stage files and document blobs.")
+    keep_days: int = Field(
+        default=30, ge=1, description="Days that snapshots, removed documents and unused vectors are kept."
+    )
 
 
 class Database(_Section):
     """Where the index lives."""
 
-    url: str = Field("embedded", description="'embedded', or postgresql://… of a server with pgvector 0.8 or later.")
+    url: str = Field(
+        default="embedded", description="'embedded', or postgresql://… of a server with pgvector 0.8 or later."
+    )
     port: int | None = Field(
         None, ge=1, le=65535, description="TCP port on 127.0.0.1 for the embedded server; none by default."
     )
@@ -46,16 +50,17 @@ class Embedding(_Section):
     """The frozen interface between texts and vectors."""
 
     provider: Literal["local", "hashed"] = Field(
-        "local", description="'local' runs the packaged model; 'hashed' makes vectors without meaning, for load tests."
+        default="local",
+        description="'local' runs the packaged model; 'hashed' makes vectors without meaning, for load tests.",
     )
-    model: str = Field("BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
-    processes: int | None = Field(None, ge=1, description="Parallel workers; all cores by default.")
+    model: str = Field(default="BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
+    processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
 
 
 class Chunking(_Section):
     """How documents become sections and chunks; part of the recipe."""
 
-    max_tokens: int = Field(200, ge=32, le=480, description="Tokens of a chunk's own text, at most.")
+    max_tokens: int = Field(default=200, ge=32, le=480, description="Tokens of a chunk's own text, at most.")
     window_tokens: int = Field(
         800, ge=64, le=8000, description="Tokens of a section, the window given to the model, at most."
     )
@@ -67,8 +72,8 @@ class Guards(_Section):
     max_deletions: float = Field(
         0.10, ge=0, le=1, description="Share of a source's documents that one refresh may remove."
     )
-    max_widenings: float = Field(0.10, ge=0, le=1, description="Share whose access one refresh may widen.")
-    min_documents: int = Field(10, ge=0, description="Up to this many documents the shares do not apply.")
+    max_widenings: float = Field(default=0.10, ge=0, le=1, description="Share whose access one refresh may widen.")
+    min_documents: int = Field(default=10, ge=0, description="Up to this many documents the shares do not apply.")
 
 
 def _principals(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -82,14 +87,14 @@ class SourceSettings(_Section):
     """What every kind of source understands."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Name of the source: lower case, unique.")
-    access: Principals = Field((), description="Principals who may read; without it: nobody.")
-    deny: Principals = Field((), description="Principals who may not, even when a list above admits them.")
-    include: tuple[str, ...] = Field(("**/*",), description="Globs of the paths to index.")
-    exclude: tuple[str, ...] = Field((), description="Globs of the paths to leave out; stronger than include.")
+    access: Principals = Field(default=(), description="Principals who may read; without it: nobody.")
+    deny: Principals = Field(default=(), description="Principals who may not, even when a list above admits them.")
+    include: tuple[str, ...] = Field(default=("**/*",), description="Globs of the paths to index.")
+    exclude: tuple[str, ...] = Field(default=(), description="Globs of the paths to leave out; stronger than include.")
     guards: Guards = Field(
         default_factory=lambda: Guards.model_validate({}), description="Limits on deletions and widenings."
     )
-    stale_after_minutes: int = Field(180, ge=2, description="Age at which the source counts as stale.")
+    stale_after_minutes: int = Field(default=180, ge=2, description="Age at which the source counts as stale.")
 
     @property
     def default_access(self) -> Access:
@@ -109,7 +114,7 @@ class GitSettings(SourceSettings):
 
     type: Literal["git"]
     url: str = Field(description="Anything that git can fetch from; a path is relative to rag.toml.")
-    ref: str = Field("HEAD", description="Branch, tag or commit to index.")
+    ref: str = Field(default="HEAD", description="Branch, tag or commit to index.")
 
 
 AnySource = Annotated[FilesSettings | GitSettings, Field(discriminator="type")]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from rag_pipeline.changes.diff import find_changes
@@ -23,7 +24,7 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.documents import PARSER_VERSION
 from rag_pipeline.embeddings import Embedder, open_embedder
 from rag_pipeline.embeddings.store import count_missing, embed_missing
-from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved
+from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
 from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
 from rag_pipeline.index.generations import ensure_generation, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
@@ -75,11 +76,19 @@ class Pipeline:
 
     @contextmanager
     def connected(self) -> Iterator[Connection[Any]]:
-        """Give a connection on which table names mean the current generation."""
+        """Give a connection on which table names mean the current generation.
+
+        Raises `TransientError` when the database goes away meanwhile.
+        """
         generation = self.generation
-        with connect(self.settings) as connection:
-            use_generation(connection, generation)
-            yield connection
+        try:
+            with connect(self.settings) as connection:
+                use_generation(connection, generation)
+                yield connection
+        except psycopg.OperationalError as error:
+            raise TransientError(
+                f"the database went away; the next run goes on where this one stopped. {error}"
+            ) from error
 
     @contextmanager
     def opened(self, source: str) -> Iterator[Source]:

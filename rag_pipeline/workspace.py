@@ -13,7 +13,6 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,10 @@ from upath import UPath
 
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.settings import Settings
+
+
+class LostBytes(DocumentError):
+    """The workspace no longer has a document's bytes, so that it must be read again whatever its version token says."""
 
 
 class Workspace:
@@ -58,34 +61,42 @@ class Workspace:
 
     def put_blob(self, data: bytes) -> bytes:
         """Keep a document's bytes and return their SHA-256."""
-        digest = hashlib.sha256(data)
-        blob = self._blob(digest.digest())
-        if isinstance(blob, Path):
-            _write_local(blob, data)
-        elif not blob.exists() or blob.stat().st_size != len(data):
+        digest = hashlib.sha256(data).digest()
+        blob = self._blob(digest)
+        try:
+            if blob.read_bytes() == data:
+                return digest
+        except FileNotFoundError:
             blob.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(blob, Path):
+            draft = blob.with_name(f"{blob.name}.{secrets.token_hex(4)}")
+            draft.write_bytes(data)
+            os.replace(draft, blob)
+        else:
             blob.write_bytes(data)
-        return digest.digest()
+        return digest
 
     def get_blob(self, content_hash: bytes) -> bytes:
-        """Return the bytes of a hash. Raises `DocumentError` when they are gone or damaged."""
+        """Return the bytes of a hash. Raises `LostBytes` when they are gone or damaged."""
         try:
             data = self._blob(content_hash).read_bytes()
         except FileNotFoundError as error:
-            raise DocumentError(
-                "its stored bytes are gone; they are read again when the source lists a change"
-            ) from error
+            raise LostBytes("its stored bytes are gone; they are read from the source again") from error
         if hashlib.sha256(data).digest() != content_hash:
-            raise DocumentError("its stored bytes are damaged; repair with: rag-pipeline verify --repair")
+            raise LostBytes("its stored bytes are damaged; they are read from the source again")
         return data
 
-    def blobs(self) -> Iterator[bytes]:
-        """Yield the hash of every blob."""
+    def blobs(self, before: datetime) -> Iterator[bytes]:
+        """Yield the hash of every blob that was written before a time, and remove drafts that a crash left."""
         parent = self.root / "blobs"
         for folder in parent.iterdir() if parent.exists() else ():
             for blob in folder.iterdir():
+                if _modified_at(blob) >= before:
+                    continue
                 if len(folder.name + blob.name) == 64:
                     yield bytes.fromhex(folder.name + blob.name)
+                else:
+                    blob.unlink(missing_ok=True)
 
     def remove_blobs(self, hashes: Iterable[bytes]) -> int:
         """Delete blobs; returns how many."""
@@ -100,15 +111,8 @@ class Workspace:
         return self.root.joinpath("blobs", name[:2], name[2:])
 
 
-def _write_local(file: Path, data: bytes) -> None:
-    """Write so that a reader sees all of it or nothing, whatever is killed meanwhile."""
-    with suppress(FileNotFoundError):
-        if file.stat().st_size == len(data):
-            return
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(data)
-    except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-    os.replace(draft, file)
+def _modified_at(file: UPath) -> datetime:
+    """Return when a file was written; not every file system tells it by stat()."""
+    if isinstance(file, Path):
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return file.fs.modified(file.path)

@@ -99,6 +99,7 @@ def find_changes(
         published=published,
         removed=0 if keep_deleted else removed,
         unchanged=unchanged,
+        restamped=counted.get("restamped", (0, 0))[0],
         withheld_deletions=removed if keep_deleted else 0,
         withheld_widenings=withheld,
         approvals=tuple(approvals),

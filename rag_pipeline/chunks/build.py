@@ -15,7 +15,7 @@ from rag_pipeline.model import Access, Document, Section
 from rag_pipeline.parquet import ParquetWriter, read_rows
 from rag_pipeline.progress import Progress
 from rag_pipeline.storable import storable, storable_json
-from rag_pipeline.workspace import Workspace
+from rag_pipeline.workspace import LostBytes, Workspace
 
 CONTENT_CATEGORIES = ("added", "changed", "restored")
 _PROGRESS_EVERY = 50
@@ -52,6 +52,8 @@ def build_chunks(
                     cut = split(document, count_tokens, max_tokens, window_tokens)
                 except DocumentError as error:
                     row |= {"category": "quarantined", "failure": storable(str(error))}
+                    if isinstance(error, LostBytes):
+                        row["content_hash"] = None
                     failures += 1
                 else:
                     _write(row, document, cut, section_writer, chunk_writer)

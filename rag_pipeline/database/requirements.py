@@ -20,7 +20,13 @@ _OLDEST_POSTGRES = 15
 _OLDEST_VECTOR = (0, 8, 0)
 _SOUND_VECTOR = (0, 8, 4)
 # Another process, perhaps on another database of the same server, makes the same role or grant at the same moment.
-_MADE_BY_ANOTHER = (errors.DuplicateObject, errors.DuplicateSchema, errors.UniqueViolation, errors.InternalError_)
+_MADE_BY_ANOTHER = (
+    errors.DuplicateDatabase,
+    errors.DuplicateObject,
+    errors.DuplicateSchema,
+    errors.UniqueViolation,
+    errors.InternalError_,
+)
 _ATTEMPTS = 10
 
 

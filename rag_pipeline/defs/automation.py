@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from rag_pipeline.defs.abandoned import close_abandoned_runs
 from rag_pipeline.defs.stage import Stages
 
 KEPT_RUNS = timedelta(days=90)
@@ -28,7 +29,8 @@ def refresh_hourly(sources: Sequence[str]) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Refreshes every source, one run each.",
     )
-    def requests() -> Iterator[dg.RunRequest]:
+    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        close_abandoned_runs(context.instance)
         for source in sources:
             yield dg.RunRequest(run_key=source, partition_key=source, tags={"rag/source": source})
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 from rag_pipeline.database.connection import local_folder, server_url
 from rag_pipeline.database.migrate import prepare
-from rag_pipeline.definitions import FOLDER_VARIABLE
+from rag_pipeline.defs.build import FOLDER_VARIABLE
 from rag_pipeline.settings import Settings
 
 _URL_VARIABLE = "RAG_DAGSTER_URL"

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from rag_pipeline.definitions import build
+from rag_pipeline.defs.abandoned import PROCESS_TAG, close_abandoned_runs, this_process
+from rag_pipeline.defs.build import build
 from rag_pipeline.defs.instance import open_instance
 from rag_pipeline.defs.stage import Stages
 from rag_pipeline.errors import PermanentError, StateMoved
@@ -26,12 +27,13 @@ def launch_refresh(settings: Settings, source: str, progress: Progress = silent)
     stages = Stages(Pipeline(settings), progress)
     job = build(settings, stages).resolve_job_def("refresh")
     with open_instance(settings) as instance:
+        close_abandoned_runs(instance)
         for attempt in range(1, _ATTEMPTS + 1):
             result = job.execute_in_process(
                 run_config=_QUIET,
                 instance=instance,
                 partition_key=source,
-                tags={"rag/source": source},
+                tags={"rag/source": source, PROCESS_TAG: this_process()},
                 raise_on_error=False,
             )
             if result.success:

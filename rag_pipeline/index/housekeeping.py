@@ -16,6 +16,8 @@ from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.workspace import Workspace
 
 _BLOCK = 5_000
+_RUNNING = timedelta(days=1)
+"""Longer than any refresh runs: what is younger may belong to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,14 @@ def _remove_blobs(connection: Connection[Any], workspace: Workspace, sources: li
                 )
                 copy_rows(connection, "needed", {"content_hash": "bytea"}, hashes)
     removed = 0
-    for block in batches(workspace.blobs(), _BLOCK):
+    # A running refresh writes blobs before the manifest that refers to them.
+    for block in batches(workspace.blobs(before=datetime.now(UTC) - _RUNNING), _BLOCK):
         unneeded = [row[0] for row in connection.execute(queries["unneeded"], {"hashes": block})]
         removed += workspace.remove_blobs(unneeded)
     return removed
 
 
 def _finished(folders: list[str]) -> list[str]:
-    """Return the folders that no running refresh can still be writing: those begun more than a day ago."""
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
-    return [folder for folder in folders if folder.rsplit("/", 1)[-1] < yesterday]
+    """Return the folders that no running refresh can still be writing: those begun long ago."""
+    limit = (datetime.now(UTC) - _RUNNING).strftime("%Y%m%dT%H%M%S")
+    return [folder for folder in folders if folder.rsplit("/", 1)[-1] < limit]

@@ -100,7 +100,7 @@ def publish(
     queries = statements("publish")
     chunked, changes = embedded.chunked, embedded.chunked.changes
     snapshot = changes.hashes.snapshot
-    quiet = not (changes.touched or chunked.quarantined or changes.released or changes.approvals)
+    quiet = not (changes.touched or changes.restamped or chunked.quarantined or changes.released or changes.approvals)
     if not quiet:
         load_staging(connection, workspace, snapshot.folder)
     source = {"source": snapshot.source}

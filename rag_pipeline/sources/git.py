@@ -58,6 +58,7 @@ class GitSource:
         url = os.path.abspath(folder / settings.url) if local else settings.url
         self._mirror = Mirror(url, cache.absolute(), self._label)
         self._blobs = BlobReader(self._mirror.git_dir)
+        self._checked = False
         self.revision: str | None = None
         self.skipped: Counter[str] = Counter()
 
@@ -65,15 +66,19 @@ class GitSource:
         """Fetch; raise `ConfigurationError` for a wrong url or ref, `TransientError` when the origin is away."""
         self._mirror.update(self._ref)
         self._mirror.resolve(self._ref)
+        self._checked = True
 
     def list(self) -> Iterator[DocumentRef | Failure | ListingEnd]:
         """Fetch, set `revision` to the commit that the ref names now, and yield that commit's files in git's order.
 
-        Raises before the first item, as `check` does, when the origin is wrong or out of reach.
+        A `check` just before has fetched already. Raises before the first item, as `check` does, when the
+        origin is wrong or out of reach.
         """
         self.revision = None
         self.skipped.clear()
-        self._mirror.update(self._ref)
+        if not self._checked:
+            self._mirror.update(self._ref)
+        self._checked = False
         try:
             self.revision = self._mirror.resolve(self._ref)
             entries = self._tree(self.revision)

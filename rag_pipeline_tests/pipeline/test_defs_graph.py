@@ -67,10 +67,13 @@ def test_the_definitions_are_complete(configured: Settings) -> None:
 def test_each_hour_every_source_gets_a_run_of_its_own(configured: Settings) -> None:
     definitions = build(configured)
     schedule = definitions.resolve_schedule_def("refresh_hourly")
-    context = dg.build_schedule_context(
-        scheduled_execution_time=datetime(2026, 1, 1, 12, tzinfo=UTC), repository_def=definitions.get_repository_def()
-    )
-    requests = schedule.evaluate_tick(context).run_requests or []
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 1, 1, 12, tzinfo=UTC),
+            repository_def=definitions.get_repository_def(),
+        )
+        requests = schedule.evaluate_tick(context).run_requests or []
     assert [(request.partition_key, request.tags["rag/source"]) for request in requests] == [
         ("handbook", "handbook"),
         ("policies", "policies"),

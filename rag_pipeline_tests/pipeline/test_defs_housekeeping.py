@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from rag_pipeline.definitions import build
 from rag_pipeline.defs.automation import delete_old_runs
+from rag_pipeline.defs.build import build
 from rag_pipeline.defs.stage import Stages
 from rag_pipeline.settings import Settings
 from rag_pipeline_tests.scripted import scripted

@@ -1,12 +1,15 @@
 """`launch_refresh` on a real folder, recorded in Dagster's own database."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
 import pytest
 
+from rag_pipeline.defs.abandoned import PROCESS_TAG, close_abandoned_runs, this_process
 from rag_pipeline.defs.instance import dagster_environment, dev_command, open_instance
 from rag_pipeline.defs.launch import launch_refresh
 from rag_pipeline.errors import ConfigurationError, PermanentError
@@ -112,3 +115,20 @@ def test_a_dagster_process_gets_what_it_needs(workspace: Settings) -> None:
     # A module that lies in the current folder, which may be an indexed one, must not be imported.
     assert whole["PYTHONSAFEPATH"] == "1"
     assert command[-1] == str(home)
+
+
+def test_runs_of_processes_that_died_hold_nobody_up() -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mine, theirs = this_process(), f"elsewhere/{dead.pid}/1"
+    died = mine.replace(f"/{os.getpid()}/", f"/{dead.pid}/")
+    dead.kill()
+    dead.wait()
+    with dg.DagsterInstance.ephemeral() as instance:
+        for run_id, name in (("died", died), ("lives", mine), ("elsewhere", theirs), ("untagged", None)):
+            tags = {PROCESS_TAG: name} if name else {}
+            instance.add_run(dg.DagsterRun("refresh", run_id, status=dg.DagsterRunStatus.STARTED, tags=tags))
+        assert close_abandoned_runs(instance) == 1
+        assert {run.run_id: run.status for run in instance.get_runs()} == {
+            "died": dg.DagsterRunStatus.FAILURE,
+            **dict.fromkeys(("lives", "elsewhere", "untagged"), dg.DagsterRunStatus.STARTED),
+        }

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from psycopg import Connection
 
-from rag_pipeline.definitions import build
+from rag_pipeline.defs.build import build
 from rag_pipeline.defs.stage import MAX_RETRIES, Stages
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
 from rag_pipeline.model import Access

@@ -1,5 +1,11 @@
 """What a refresh does, case by case, on a real Postgres with a scripted source."""
 
+import hashlib
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from rag_pipeline.errors import ConfigurationError, PermanentError
@@ -293,9 +299,16 @@ def test_a_violation_rolls_everything_back(handbook: tuple[ScriptedPipeline, Wor
         assert published_rows(connection) == before
 
 
+def age_blobs(pipeline: ScriptedPipeline) -> set[bytes]:
+    """Make every blob two days old and return their hashes."""
+    for blob in Path(str(pipeline.workspace.root), "blobs").glob("*/*"):
+        os.utime(blob, (time.time() - 2 * 86_400, time.time() - 2 * 86_400))
+    return set(pipeline.workspace.blobs(before=datetime.now(UTC)))
+
+
 def test_housekeeping_removes_only_what_nothing_needs(handbook: tuple[ScriptedPipeline, World]) -> None:
     pipeline, world = handbook
-    blobs = set(pipeline.workspace.blobs())
+    blobs = age_blobs(pipeline)
     assert pipeline.housekeeping().blobs == 0
     del world.documents["page-12.md"]
     pipeline.refresh("handbook")
@@ -305,7 +318,7 @@ def test_housekeeping_removes_only_what_nothing_needs(handbook: tuple[ScriptedPi
         connection.execute("update rag.snapshots set started_at = now() - interval '31 days'")
     removed = pipeline.housekeeping()
     assert (removed.tombstones, removed.folders, removed.blobs) == (1, 1, 1)
-    assert len(blobs - set(pipeline.workspace.blobs())) == 1
+    assert len(blobs - age_blobs(pipeline)) == 1
     with pipeline.connected() as connection:
         connection.execute(
             "update rag.embedding_store set unused_since = now() - interval '31 days' where unused_since is not null"
@@ -313,3 +326,27 @@ def test_housekeeping_removes_only_what_nothing_needs(handbook: tuple[ScriptedPi
     assert pipeline.housekeeping().vectors == 2
     assert pipeline.verify("handbook").equal
     assert pipeline.refresh("handbook").unchanged == 29
+
+
+def test_housekeeping_takes_nothing_from_a_running_refresh(handbook: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, world = handbook
+    world.documents["new.md"] = Entry("# New\n\nwords", PUBLIC)
+    snapshot = pipeline.source_snapshot("handbook")
+    pipeline.workspace.put_blob(b"# New\n\nwords")
+    assert pipeline.housekeeping().blobs == 0
+    hashes = pipeline.content_hashes(snapshot)
+    assert pipeline.housekeeping().folders == 0
+    chunked = pipeline.chunks(pipeline.changed_documents(hashes))
+    assert (chunked.added, chunked.failures) == (1, 0)
+
+
+def test_lost_bytes_are_read_again(handbook: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, world = handbook
+    world.documents["new.md"] = Entry("# New\n\nwords", PUBLIC)
+    hashes = pipeline.content_hashes(pipeline.source_snapshot("handbook"))
+    pipeline.workspace.remove_blobs([hashlib.sha256(b"# New\n\nwords").digest()])
+    chunked = pipeline.chunks(pipeline.changed_documents(hashes))
+    published = pipeline.published_index(pipeline.embeddings(chunked), 0.0)
+    assert (published.added, published.quarantined) == (0, 1)
+    healed = pipeline.refresh("handbook")
+    assert (healed.added, healed.quarantined) == (1, 0)

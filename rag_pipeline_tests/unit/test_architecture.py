@@ -36,7 +36,8 @@ LAYERS = (
     {"index"},
     {"stages"},
     {"query"},
-    {"defs", "definitions"},
+    {"defs"},
+    {"definitions"},
     {"cli"},
 )
 QUERY_MAY_IMPORT = {"query", "errors", "model", "storable", "settings", "database", "embeddings"}

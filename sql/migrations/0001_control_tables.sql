@@ -153,5 +153,6 @@ comment on table rag.analyst_principals is 'Which principals a database user of 
 
 grant select, insert, update, delete on all tables in schema rag to rag_writer;
 revoke insert, update, delete on rag.analyst_principals from rag_writer;
-grant select on rag.generations, rag.snapshots, rag.refreshes, rag.sources, rag.usage_ledger, rag.quarantine
-    to rag_analyst;
+grant select on rag.generations, rag.refreshes, rag.sources, rag.usage_ledger, rag.quarantine to rag_analyst;
+-- Not the reason of an incomplete listing: it may name a folder that an analyst may not know of.
+grant select (snapshot_id, source, started_at, complete, listed, manifest) on rag.snapshots to rag_analyst;

@@ -40,6 +40,7 @@ where sources.source = %(source)s
 
 -- name: classify
 -- The diff: every listed or published document that is not simply unchanged, with its category.
+-- One of which only the version token is new is restamped, so that it need not be read again.
 -- A document whose new content is already known not to parse stays quarantined until it or the parser changes.
 create temp table diff as
 with published as (
@@ -74,11 +75,11 @@ compared as (
                 or listed.content_hash <> published.content_hash
                 or listed.media_type is distinct from published.media_type then 'changed'
             when listed.allow <> published.allow or listed.deny <> published.deny then 'access_changed'
-            when (listed.uri, listed.version, listed.modified_at, listed.size, listed.metadata, listed.declared_access)
+            when (listed.uri, listed.modified_at, listed.size, listed.metadata, listed.declared_access)
                 is distinct from (
-                    published.uri, published.version, published.modified_at, published.size, published.metadata,
-                    published.declared_access
+                    published.uri, published.modified_at, published.size, published.metadata, published.declared_access
                 ) then 'metadata_changed'
+            when listed.version is distinct from published.version then 'restamped'
             else 'unchanged'
         end as category
     from listed

@@ -168,7 +168,7 @@ update documents set
     end
 from staged_documents as staged
 where documents.doc_key = staged.doc_key
-  and staged.category in ('changed', 'moved', 'access_changed', 'metadata_changed')
+  and staged.category in ('changed', 'moved', 'access_changed', 'metadata_changed', 'restamped')
   and (
       documents.document_hash, documents.document_id, documents.uri, documents.title, documents.media_type,
       documents.version, documents.modified_at, documents.size, documents.content_hash, documents.declared_access,

@@ -1,9 +1,9 @@
 -- What was published, when, and what it cost.
 create or replace view rag.refresh_history with (security_invoker = true) as
-select refreshes.*, snapshots.started_at, snapshots.reason
+select refreshes.*, snapshots.started_at
 from rag.refreshes
 join rag.snapshots using (snapshot_id);
-comment on view rag.refresh_history is 'Every published refresh with its counts, newest last.';
+comment on view rag.refresh_history is 'Every published refresh with its counts.';
 
 -- Tokens and dollars by day, source, model and purpose.
 create or replace view rag.usage_by_day with (security_invoker = true) as

@@ -151,5 +151,6 @@ def test_an_interruption_ends_the_refresh_and_the_next_one_goes_on(shell: Shell)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err
     assert shell.answer("refresh")["sources"][0]["listed"] == 400
     assert shell.answer("status")["sources"][0]["documents"] == 400

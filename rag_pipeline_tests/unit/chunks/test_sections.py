@@ -294,10 +294,14 @@ def test_time_is_linear_in_size(make):
     taken = []
     for size in (2_000, 8_000):
         parsed = document(make(size))
-        started = time.process_time()
-        split(parsed, count, 200, 800)
-        taken.append(time.process_time() - started)
-    assert taken[1] < 10 * max(taken[0], 0.02), taken  # 4 when linear, 16 when quadratic
+        taken.append(min(cpu_seconds(parsed) for _ in range(3)))
+    assert taken[1] < 10 * max(taken[0], 0.03), taken  # 4 when linear, 16 when quadratic
+
+
+def cpu_seconds(parsed):
+    started = time.process_time()
+    split(parsed, count, 200, 800)
+    return time.process_time() - started
 
 
 def test_the_hash_seed_does_not_matter():

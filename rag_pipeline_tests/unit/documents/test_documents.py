@@ -154,10 +154,14 @@ def test_time_is_linear_in_size(name):
     taken = []
     for size in sizes:
         data = make(size).encode()
-        started = time.process_time()
-        parse(data, media_type)
-        taken.append(time.process_time() - started)
-    assert taken[1] < 10 * max(taken[0], 0.02), f"{name}: {taken}"  # 4 when linear, 16 when quadratic
+        taken.append(min(cpu_seconds(data, media_type) for _ in range(3)))
+    assert taken[1] < 10 * max(taken[0], 0.03), f"{name}: {taken}"  # 4 when linear, 16 when quadratic
+
+
+def cpu_seconds(data, media_type):
+    started = time.process_time()
+    parse(data, media_type)
+    return time.process_time() - started
 
 
 def test_a_page_may_nest_deeper_than_the_stack():
