@@ -107,7 +107,8 @@ comment on table rag.tombstones is 'Documents that a source has lost: hidden at 
 create table rag.embedding_store (
     model        text not null,
     embed_hash   bytea not null,
-    embedding    halfvec not null,
+    -- A vector without direction would never be found, and none but unit vectors can be compared by product.
+    embedding    halfvec not null check (l2_norm(embedding) between 0.99 and 1.01),
     tokens       int not null,
     created_at   timestamptz not null default now(),
     unused_since timestamptz,

@@ -348,8 +348,7 @@ counted as (
         count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id) as other_access,
         count(*) filter (
             where sections.doc_key <> chunks.doc_key or chunks.end_offset > length(sections.text)
-        ) as outside_section,
-        count(*) filter (where not l2_norm(chunk_vectors.embedding) between 0.9 and 1.1) as without_direction
+        ) as outside_section
     from touched
     join documents using (doc_key)
     join chunks using (doc_key)
@@ -372,7 +371,6 @@ cross join lateral (values
     ('chunks without a vector', without_vector),
     ('chunks or vectors of another access than their document', other_access),
     ('chunks outside their section', outside_section),
-    ('vectors that are not of unit length', without_direction),
     ('removed documents that are still there', still_there),
     ('chunks more or fewer than were staged', other_number)
 ) as found (violation, times)

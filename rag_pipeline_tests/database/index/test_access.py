@@ -165,3 +165,9 @@ def test_every_view_obeys_the_reader_and_every_function_pins_its_path(filled: Se
             "where pronamespace = 'rag'::regnamespace and granted.grantee = 0"
         ).fetchall()
     assert (loose, unpinned, public) == ([], [], [])
+
+
+@pytest.mark.parametrize("vector", ["[0,0,0]", "[2,0,0]", "[0.1,0.1,0.1]"])
+def test_a_vector_that_is_not_of_unit_length_cannot_be_stored(connection: Connection[Any], vector: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute("insert into rag.embedding_store values ('m', '\\x00', %s::halfvec, 1)", [vector])
