@@ -42,7 +42,6 @@ _TABLES = {
         "snapshot_id": "int8",
     },
     "sections": {
-        "section_key": "int8",
         "doc_key": "int8",
         "section_id": "bytea",
         "heading_path": "text[]",
@@ -52,7 +51,7 @@ _TABLES = {
     "chunks": {
         "chunk_key": "int8",
         "doc_key": "int8",
-        "section_key": "int8",
+        "section_id": "bytea",
         "local_id": "bytea",
         "acl_id": "int4",
         "text": "text",

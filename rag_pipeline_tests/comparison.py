@@ -23,7 +23,7 @@ CHUNKS = """
         embed_hash, allow, deny, embedding::text, chunk_vectors.acl_id = chunks.acl_id
     from chunks
     join documents using (doc_key)
-    join sections using (section_key)
+    join sections using (doc_key, section_id)
     join rag.access_lists on access_lists.acl_id = chunks.acl_id
     left join chunk_vectors using (chunk_key)
 """

@@ -153,7 +153,7 @@ class Refreshes(RuleBasedStateMachine):
                 """
                 select document_id, allow, deny, coalesce(
                     (select array_agg(embed_hash order by section_starts[array_position(section_ids, section_id)]
-                        + start_offset) from chunks join sections using (section_key)
+                        + start_offset) from chunks join sections using (doc_key, section_id)
                      where chunks.doc_key = documents.doc_key), '{}') as hashes
                 from documents join rag.access_lists using (acl_id) where documents.source = %s
                 """,

@@ -68,7 +68,7 @@ begin
         nearest.distance
     from nearest
     join chunks using (chunk_key)
-    join sections using (section_key)
+    join sections using (doc_key, section_id)
     join documents on documents.doc_key = chunks.doc_key
     order by nearest.distance, chunks.local_id;
 end;

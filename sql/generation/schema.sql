@@ -34,19 +34,18 @@ create index documents_by_source on documents (source, content_hash);
 create index documents_by_acl on documents (acl_id);
 
 create table sections (
-    section_key  bigint generated always as identity primary key,
     doc_key      bigint not null references documents,
     section_id   bytea not null,
     heading_path text[] not null,
     occurrence   int not null,
     text         text not null,
-    unique (doc_key, section_id)
+    primary key (doc_key, section_id)
 );
 
 create table chunks (
     chunk_key    bigint generated always as identity primary key,
-    doc_key      bigint not null references documents,
-    section_key  bigint not null references sections,
+    doc_key      bigint not null,
+    section_id   bytea not null,
     local_id     bytea not null,
     acl_id       int not null references rag.access_lists,
     text         text not null,
@@ -55,9 +54,10 @@ create table chunks (
     tokens       int not null check (tokens > 0),
     forced       boolean not null,
     embed_hash   bytea not null,
-    unique (doc_key, local_id)
+    unique (doc_key, local_id),
+    foreign key (doc_key, section_id) references sections
 );
-create index chunks_by_section on chunks (section_key);
+create index chunks_by_section on chunks (doc_key, section_id);
 
 create table chunk_vectors (
     chunk_key bigint primary key references chunks,

@@ -23,7 +23,7 @@ select
     (select count(*) from sections where not exists (
         select from documents where documents.doc_key = sections.doc_key)) as sections,
     (select count(*) from chunks where not exists (
-        select from sections where sections.section_key = chunks.section_key)) as chunks,
+        select from sections where sections.doc_key = chunks.doc_key and sections.section_id = chunks.section_id)) as chunks,
     (select count(*) from chunk_vectors where not exists (
         select from chunks where chunks.chunk_key = chunk_vectors.chunk_key)) as vectors
 

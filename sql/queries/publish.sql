@@ -264,13 +264,12 @@ where staged.category = 'changed' and chunks.doc_key = staged.doc_key and chunks
 -- name: insert_chunks
 -- Chunks that were not there.
 insert into chunks (
-    doc_key, section_key, local_id, acl_id, text, start_offset, end_offset, tokens, forced, embed_hash
+    doc_key, section_id, local_id, acl_id, text, start_offset, end_offset, tokens, forced, embed_hash
 )
-select staged.doc_key, sections.section_key, new.local_id, staged.acl_id, new.text, new.start_offset,
+select staged.doc_key, new.section_id, new.local_id, staged.acl_id, new.text, new.start_offset,
     new.end_offset, new.tokens, new.forced, new.embed_hash
 from staged_chunks as new
 join staged_documents as staged using (document_hash)
-join sections on sections.doc_key = staged.doc_key and sections.section_id = new.section_id
 where staged.category <> 'changed' or not exists (
     select from chunks where chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id
 )
@@ -346,13 +345,11 @@ counted as (
     select
         count(*) filter (where chunk_vectors.chunk_key is null) as without_vector,
         count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id) as other_access,
-        count(*) filter (
-            where sections.doc_key <> chunks.doc_key or chunks.end_offset > length(sections.text)
-        ) as outside_section
+        count(*) filter (where chunks.end_offset > length(sections.text)) as outside_section
     from touched
     join documents using (doc_key)
     join chunks using (doc_key)
-    join sections using (section_key)
+    join sections using (doc_key, section_id)
     left join chunk_vectors using (chunk_key)
 ),
 compared as (

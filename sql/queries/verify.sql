@@ -65,10 +65,9 @@ from staged_documents as staged
 join documents using (document_hash)
 join staged_chunks as new using (document_hash)
 join chunks on chunks.doc_key = documents.doc_key and chunks.local_id = new.local_id
-join sections on sections.section_key = chunks.section_key
 where staged.category = 'changed'
   and (chunks.text, chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash,
-       chunks.acl_id, sections.section_id)
+       chunks.acl_id, chunks.section_id)
       is distinct from (new.text, new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash,
        documents.acl_id, new.section_id)
 union all

@@ -17,7 +17,7 @@ select
     chunks.acl_id,
     encode(chunks.embed_hash, 'hex') as embed_hash
 from chunks
-join sections using (section_key)
+join sections using (doc_key, section_id)
 join documents on documents.doc_key = chunks.doc_key;
 comment on view rag.chunks is 'Published chunks; forced marks one whose border lies inside a paragraph, table or code block.';
 grant select on rag.chunks to rag_analyst, rag_writer;
