@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--peer-documents",
         type=int,
-        default=Options.peer_documents,
+        default=Options().peer_documents,
         metavar="N",
         help="documents for the comparison with peers",
     )
