@@ -24,6 +24,12 @@ Descale the office espresso machine on the first Monday of the month.
 Beans are ordered by the person who finishes the last bag.
 """
 
+QUESTIONS = (
+    "which function takes the lock of a source before it publishes",
+    "how are list items and tables cut into chunks",
+    "what happens when the source lists nothing at all",
+)
+
 
 def say(text: str) -> None:
     """Print what comes next."""
@@ -53,9 +59,10 @@ def main() -> None:
         run("search 'when is the coffee machine descaled' --as public -k 1")
     finally:
         NOTE.unlink(missing_ok=True)
-    say("The same question by two callers: only engineers may read the code")
-    run("search 'advisory lock while a refresh publishes' --as public -k 2")
-    run("search 'advisory lock while a refresh publishes' --as user:ana --as group:engineers -k 2")
+    say("Three questions by two callers: only engineers may read the code")
+    for question in QUESTIONS:
+        for caller in ("--as public", "--as user:ana --as group:engineers"):
+            run(f"search '{question}' {caller} -k 1")
     say("The index is what its sources say, and can prove it")
     run("verify --source docs")
     run("status")

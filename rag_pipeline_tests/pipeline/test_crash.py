@@ -112,7 +112,10 @@ class Crashing:
         while self.sessions():
             assert time.monotonic() < deadline, "a dead process still has a session"
             time.sleep(0.01)
-        held = "select count(*) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()"
+        held = (
+            "select count(*) from pg_locks join pg_database on pg_database.oid = database "
+            "where locktype = 'advisory' and pid <> pg_backend_pid() and datname = current_database()"
+        )
         assert self.observer.execute(held).fetchone() == (0,)
 
     def check_repaired(self) -> None:

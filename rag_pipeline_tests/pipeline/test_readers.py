@@ -78,5 +78,8 @@ def lock(connection: Connection, source: str) -> None:
 
 
 def waiting(connection: Connection) -> bool:
-    row = connection.execute("select count(*) from pg_locks where locktype = 'advisory' and not granted").fetchone()
+    row = connection.execute(
+        "select count(*) from pg_locks join pg_database on pg_database.oid = database "
+        "where locktype = 'advisory' and not granted and datname = current_database()"
+    ).fetchone()
     return bool(row and row[0])
