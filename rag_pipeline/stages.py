@@ -189,11 +189,13 @@ class Pipeline:
         """
         found, chunked = self._compare(source)
         if not repair or found.equal:
+            self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
             return found
         started = time.monotonic()
         embedded = self.embeddings(chunked)
         self.published_index(embedded, time.monotonic() - started)
-        rest, _ = self._compare(source)
+        rest, chunked = self._compare(source)
+        self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
         before, after = (v.ghosts + v.missing + v.different for v in (found, rest))
         return replace(rest, repaired=before - after)
 

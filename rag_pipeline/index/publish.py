@@ -169,6 +169,7 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
     parameters = {
         "source": snapshot.source,
         "snapshot_id": snapshot.snapshot_id,
+        "generation": changes.generation,
         "model": embedded.model,
         "parser_version": parser_version,
         "released": [bytes.fromhex(digest) for digest in changes.released],
@@ -197,7 +198,7 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
     run("update_vectors", "insert_vectors")
 
     run("clear_quarantine", "add_quarantine", "use_approvals")
-    violations = [f"{times} {what}" for what, times in connection.execute(queries["violations"]) if times]
+    violations = [f"{times} {what}" for what, times in connection.execute(queries["violations"], parameters) if times]
     if violations:
         raise PermanentError(
             f"source {snapshot.source}: the candidate was not published, because it has {', '.join(violations)}. "

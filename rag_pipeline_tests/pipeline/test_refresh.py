@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from rag_pipeline.chunks.build import build_chunks
 from rag_pipeline.errors import ConfigurationError, PermanentError
 from rag_pipeline.handover import Published
 from rag_pipeline.model import Access
+from rag_pipeline.progress import silent
 from rag_pipeline.settings import Chunking, Settings
 from rag_pipeline_tests.comparison import index_rows_written, published_rows
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
@@ -297,6 +299,23 @@ def test_a_violation_rolls_everything_back(handbook: tuple[ScriptedPipeline, Wor
         with pytest.raises(PermanentError, match="1 chunks without a vector"):
             pipeline.published_index(embedded, 0.0)
         assert published_rows(connection) == before
+
+
+def test_a_chunk_above_the_recipes_budget_is_not_published(handbook: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, world = handbook
+    world.documents["long.md"] = Entry("# Long\n\n" + "\n\n".join(["word " * 150] * 4), PUBLIC)
+    changes = pipeline.changed_documents(pipeline.content_hashes(pipeline.source_snapshot("handbook")))
+    chunked = build_chunks(pipeline.workspace, changes, pipeline.embedder.count_tokens, 400, 800, silent)
+    with pytest.raises(PermanentError, match="chunks above the budget of the recipe"):
+        pipeline.published_index(pipeline.embeddings(chunked), 0.0)
+    assert pipeline.refresh("handbook").added == 1
+
+
+def test_verification_leaves_no_files_behind(handbook: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, _ = handbook
+    before = pipeline.workspace.folders("handbook")
+    assert pipeline.verify("handbook").equal
+    assert pipeline.workspace.folders("handbook") == before
 
 
 def age_blobs(pipeline: ScriptedPipeline) -> set[bytes]:

@@ -345,7 +345,12 @@ counted as (
     select
         count(*) filter (where chunk_vectors.chunk_key is null) as without_vector,
         count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id) as other_access,
-        count(*) filter (where chunks.end_offset > length(sections.text)) as outside_section
+        count(*) filter (where chunks.end_offset > length(sections.text)) as outside_section,
+        count(*) filter (where not chunks.forced and chunks.tokens > (
+            select (generations.recipe ->> 'max_tokens')::int
+            from rag.generations
+            where generations.generation = %(generation)s
+        )) as above_budget
     from touched
     join documents using (doc_key)
     join chunks using (doc_key)
@@ -368,6 +373,7 @@ cross join lateral (values
     ('chunks without a vector', without_vector),
     ('chunks or vectors of another access than their document', other_access),
     ('chunks outside their section', outside_section),
+    ('chunks above the budget of the recipe', above_budget),
     ('removed documents that are still there', still_there),
     ('chunks more or fewer than were staged', other_number)
 ) as found (violation, times)
