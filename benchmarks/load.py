@@ -39,6 +39,7 @@ _TABLES = {
         "front_matter": "jsonb",
         "section_ids": "bytea[]",
         "section_starts": "int4[]",
+        "places": "jsonb",
         "snapshot_id": "int8",
     },
     "sections": {

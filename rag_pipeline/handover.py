@@ -48,9 +48,13 @@ DOCUMENTS = pa.schema(
         pa.field("front_matter", pa.string()),
         pa.field("section_ids", pa.list_(pa.binary())),
         pa.field("section_starts", pa.list_(pa.int32())),
+        pa.field("places", pa.string()),
     ]
 )
-"""The changes with what parsing added; digest stands for the access list. What failed to parse is quarantined."""
+"""The changes with what parsing added; digest stands for the access list. What failed to parse is quarantined.
+
+places is a JSON object: the place of each chunk that has one, by its local id in hexadecimal digits.
+"""
 
 SECTIONS = pa.schema(
     [

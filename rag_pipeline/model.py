@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 PUBLIC = "public"
 _PRINCIPAL = re.compile(r"public|[a-z][a-z_]*:[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 _PRINCIPAL_LIMIT = 256
+_N = TypeVar("_N", int, float)
 
 
 def principal(name: str) -> str:
@@ -126,6 +127,48 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in its source, in the terms in which people cite it; what does not apply is left out.
+
+    `pages` and `lines` are first and last, counted from 1; `seconds` are begin and end of what was said.
+    `symbol` is the qualified name of a piece of code inside its file.
+    """
+
+    pages: tuple[int, int] | None = None
+    lines: tuple[int, int] | None = None
+    seconds: tuple[float, float] | None = None
+    speakers: tuple[str, ...] = ()
+    symbol: str = ""
+
+    def joined(self, other: "Place") -> "Place":
+        """Return the place of two stretches that follow each other; it keeps the first one's symbol."""
+        return Place(
+            _span(self.pages, other.pages),
+            _span(self.lines, other.lines),
+            _span(self.seconds, other.seconds),
+            tuple(dict.fromkeys(self.speakers + other.speakers)),
+            self.symbol or other.symbol,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is known, as JSON values: pairs as lists of two numbers."""
+        values = {
+            "pages": self.pages,
+            "lines": self.lines,
+            "seconds": self.seconds,
+            "speakers": self.speakers,
+            "symbol": self.symbol,
+        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+
+
+def _span(one: tuple[_N, _N] | None, other: tuple[_N, _N] | None) -> tuple[_N, _N] | None:
+    if one is None or other is None:
+        return one or other
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A piece of a document that reads as one. ``text[start:end]`` of the document is exactly the block.
 
@@ -134,6 +177,16 @@ class Block:
     rows end (an offset into the document text), so that a table that must be cut can repeat its header.
     `level` is a heading's 1 to 6, or a list item's depth.
     `title` is a heading's plain text.
+
+    A heading may be empty (``start == end``): then it stands in the outline only, as the name of the function
+    that follows, and what it names is in the blocks after it. One that has no title either closes the
+    headings of its level and below: what follows belongs to the level above.
+
+    `seams` are offsets inside the block at which it may be cut if it alone is too large, as tuples from the
+    best places to the worst: between the statements of a function, then between those of its loops.
+    `clings` asks to stay with the block before it, as the second sentence of a speaker does.
+    `place` is where the block stands in its source; ``place.lines`` only where the text is the source's own,
+    line for line.
     """
 
     kind: BlockKind
@@ -142,13 +195,16 @@ class Block:
     level: int = 0
     title: str = ""
     header_end: int | None = None
+    seams: tuple[tuple[int, ...], ...] = ()
+    clings: bool = False
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a document says: its canonical text (LF, no BOM, no control characters) and the blocks that cover it.
 
-    `metadata` is what the document declares about itself (front matter), JSON values only.
+    `metadata` is what the document declares about itself (front matter, sender, state), JSON values only.
     """
 
     text: str
@@ -163,7 +219,7 @@ class Chunk:
 
     `text` is ``section.text[start:end]``, save for a piece of a table that was cut by rows, which
     repeats the table's header before it. `key` identifies the chunk inside its document (see
-    `rag_pipeline.chunks`). `forced` marks a chunk whose border lies inside a block.
+    `rag_pipeline.chunks`). `forced` marks a chunk whose border lies inside a block, at no seam of its own.
     """
 
     key: bytes
@@ -174,6 +230,7 @@ class Chunk:
     forced: bool
     embed_text: str
     embed_hash: bytes
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 class Recipe:
     """Versions and settings of parser, chunker and embedding model.
 
-    `model` names the weights and their preparation, not only a family.
+    `model` names the weights and their preparation, not only a family; `parsers` are what other packages
+    bring, by name and version.
     """
 
     parser_version: int
+    parsers: tuple[str, ...]
     chunker_version: int
     max_tokens: int
     window_tokens: int

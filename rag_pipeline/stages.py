@@ -30,6 +30,7 @@ from rag_pipeline.index.generations import ensure_generation, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Written, publish, summary
 from rag_pipeline.index.verify import Verification, compare
+from rag_pipeline.plugins import PARSERS, versions
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.recipe import Recipe
 from rag_pipeline.settings import Settings
@@ -60,6 +61,7 @@ class Pipeline:
         chunking = self.settings.chunking
         return Recipe(
             parser_version=PARSER_VERSION,
+            parsers=versions(PARSERS),
             chunker_version=CHUNKER_VERSION,
             max_tokens=chunking.max_tokens,
             window_tokens=chunking.window_tokens,

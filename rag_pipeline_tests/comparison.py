@@ -11,7 +11,8 @@ from psycopg import Connection
 
 DOCUMENTS = """
     select source, document_id, document_hash, uri, title, media_type, modified_at, size, content_hash,
-        declared_access, allow, deny, metadata::text, front_matter::text, section_ids, section_starts
+        declared_access, allow, deny, metadata::text, front_matter::text, section_ids, section_starts,
+        places::text
     from documents join rag.access_lists using (acl_id, source)
 """
 SECTIONS = """

@@ -43,7 +43,7 @@ def build_chunks(
         ParquetWriter(workspace.file(folder, "chunks.parquet"), CHUNKS) as chunk_writer,
     ):
         for row in read_rows(workspace.file(folder, "changes.parquet")):
-            row |= dict.fromkeys(("digest", "title", "front_matter", "section_ids", "section_starts"))
+            row |= dict.fromkeys(("digest", "title", "front_matter", "section_ids", "section_starts", "places"))
             if row["allow"] is not None:
                 row["digest"] = Access(tuple(row["allow"]), tuple(row["deny"])).digest
             if row["category"] in CONTENT_CATEGORIES:
@@ -88,6 +88,9 @@ def _write(
         "front_matter": storable_json(document.metadata),
         "section_ids": [section.key for section in cut],
         "section_starts": [section.start for section in cut],
+        "places": storable_json(
+            {chunk.key.hex(): place for section in cut for chunk in section.chunks if (place := chunk.place.as_json())}
+        ),
     }
     for section in cut:
         here = {"document_hash": row["document_hash"], "section_id": section.key}

@@ -1,14 +1,15 @@
 """Blocks become pieces that fit the budget: a block as it is or, only if it alone is too large, cut along its seams.
 
-Prose is cut between paragraphs, else sentences, else lines, else words, else graphemes; code between blank
-lines, else lines; a table between rows. Each seam is tried only on what the stronger ones left too large.
-Time is linear in the text.
+The seams that the parser names come first. Then prose is cut between paragraphs, else sentences, else lines,
+else words, else graphemes; code between blank lines, else lines; a table between rows. Each seam is tried
+only on what the stronger ones left too large. Time is linear in the text.
 """
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag_pipeline.model import Block, BlockKind
@@ -24,14 +25,16 @@ _TOKENS_PER_CHARACTER = 4
 class Piece:
     """What is never cut further: ``text[start:end]``.
 
-    `depth` says how strong the seam before it is: 0 between blocks, more for weaker ones. `header` is the
-    text to repeat when a chunk begins with this piece (a table's header rows), `header_cost` its cost.
+    `depth` says how strong the seam before it is: 0 between blocks, more for weaker ones; `forced`, that it is
+    none that the parser named. `header` is the text to repeat when a chunk begins with this piece (a table's
+    header rows), `header_cost` its cost.
     """
 
     start: int
     end: int
     cost: int
     depth: int = 0
+    forced: bool = False
     header: str = ""
     header_cost: int = 0
 
@@ -48,7 +51,7 @@ def cut(text: str, blocks: Sequence[Block], measure: Measure, budget: int) -> li
 def _cut_block(text: str, block: Block, cost: int, measure: Measure, budget: int) -> list[Piece]:
     header_end = block.header_end or block.start
     pieces = [Piece(block.start, block.end, cost)]
-    cascade = _SEAMS.get(block.kind, _PROSE)
+    cascade = [*map(_named, block.seams), *_SEAMS.get(block.kind, _PROSE)]
     for depth, seams in enumerate(cascade, start=1):
         spans: list[tuple[int, int, int]] = []
         for piece in pieces:
@@ -61,7 +64,8 @@ def _cut_block(text: str, block: Block, cost: int, measure: Measure, budget: int
             spans += [(start, end, depth if index else piece.depth) for index, (start, end) in enumerate(kept)]
         costs = measure([text[start:end] for start, end, _ in spans])
         pieces = [
-            Piece(start, end, cost + (level == len(cascade)), level)  # a word put together again may cost more
+            # a word put together again may cost more
+            Piece(start, end, cost + (level == len(cascade)), level, level > len(block.seams))
             for (start, end, level), cost in zip(spans, costs, strict=True)
         ]
         if max(costs) <= budget:
@@ -78,7 +82,7 @@ def _with_header(text: str, block: Block, pieces: list[Piece], measure: Measure,
     if cost > budget // 2:
         return pieces
     return [
-        Piece(piece.start, piece.end, piece.cost, piece.depth, header, cost)
+        replace(piece, header=header, header_cost=cost)
         if piece.depth == 1 and piece.cost + cost <= budget
         else piece
         for piece in pieces
@@ -87,6 +91,13 @@ def _with_header(text: str, block: Block, pieces: list[Piece], measure: Measure,
 
 Seams = Callable[[str, int, int, int], Iterable[int]]
 """Positions strictly inside ``text[start:end]`` at which it may be cut, given the budget."""
+
+
+def _named(positions: Sequence[int]) -> Seams:
+    def seams(text: str, start: int, end: int, budget: int) -> Sequence[int]:
+        return positions[bisect_right(positions, start) : bisect_left(positions, end)]
+
+    return seams
 
 
 def _after(pattern: str) -> Seams:

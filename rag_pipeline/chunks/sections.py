@@ -7,14 +7,16 @@ by their content and their place in the outline alone.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
 from rag_pipeline.chunks.cut import Piece, cut
 from rag_pipeline.chunks.pack import Rank, pack
-from rag_pipeline.model import Block, BlockKind, Chunk, Document, Section
+from rag_pipeline.model import Block, BlockKind, Chunk, Document, Place, Section
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Part of the recipe: raise it with every change that can alter a `Section` or a `Chunk`."""
 
 _CHARACTERS_PER_TOKEN = 20
@@ -43,6 +45,7 @@ class _Passage(NamedTuple):
     cost: int
     forced: bool
     rank: Rank
+    place: Place
 
 
 class _Window(NamedTuple):
@@ -87,6 +90,7 @@ def split(
                     forced=passage.forced,
                     embed_text=embed_text,
                     embed_hash=sha256(embed_text.encode()).digest(),
+                    place=passage.place,
                 )
             )
             twins[passage.text] += 1
@@ -117,7 +121,10 @@ class _Tokens:
 
 
 def _outline(blocks: Sequence[Block]) -> Iterator[_Part]:
-    """Yield the parts in order; a heading without text makes none if sub-headings follow, else it is its own text."""
+    """Yield the parts in order; a heading without text makes none if sub-headings follow, else it is its own text.
+
+    A heading without a title only ends those of its level and below.
+    """
     stack: list[tuple[int, str]] = []
     borders = [index for index, block in enumerate(blocks) if block.kind is BlockKind.HEADING]
     if blocks and borders[:1] != [0]:
@@ -126,11 +133,12 @@ def _outline(blocks: Sequence[Block]) -> Iterator[_Part]:
         level = blocks[heading].level
         while stack and stack[-1][0] >= level:
             stack.pop()
-        stack.append((level, blocks[heading].title))
+        if blocks[heading].title or blocks[heading].start < blocks[heading].end:
+            stack.append((level, blocks[heading].title))
         path = tuple(title for _, title in stack)
         if heading + 1 < stop:
             yield _Part(path, heading, range(heading + 1, stop))
-        elif stop == len(blocks) or blocks[stop].level <= level:
+        elif blocks[heading].start < blocks[heading].end and (stop == len(blocks) or blocks[stop].level <= level):
             yield _Part(path, None, range(heading, stop))
 
 
@@ -156,27 +164,41 @@ def _passages(
     """Pack the pieces of some blocks into passages."""
     pieces: list[Piece] = []
     ranks: list[Rank] = []
+    places: list[Place | None] = []
     for index in indices:
         clings = index > indices.start and _clings(text, blocks[index - 1], blocks[index])
         for piece in cut_blocks[index]:
             digest = blake2b(text[piece.start : piece.end].encode(), digest_size=8).digest()
             ranks.append((piece.depth, int(clings and piece.depth == 0), digest))
             pieces.append(piece)
+            places.append(_place(text, blocks[index], piece))
     passages: list[_Passage] = []
     for group in pack([p.cost for p in pieces], [p.header_cost for p in pieces], ranks, budget, joint):
         first, last = pieces[group.start], pieces[group.stop - 1]
         cost = sum(pieces[index].cost for index in group) + joint * (len(group) - 1)
-        forced = first.depth > 0 or (group.stop < len(pieces) and pieces[group.stop].depth > 0)
+        forced = first.forced or (group.stop < len(pieces) and pieces[group.stop].forced)
         body = text[first.start : last.end]
-        passages.append(_Passage(first.start, last.end, first.header + body, cost, forced, ranks[group.start]))
+        place = reduce(Place.joined, filter(None, places[group.start : group.stop]), Place())
+        rank = ranks[group.start]
+        passages.append(_Passage(first.start, last.end, first.header + body, cost, forced, rank, place))
     return passages
 
 
 def _clings(text: str, previous: Block, block: Block) -> bool:
-    """Whether a block should stay with the one before it: after a colon, and as an item below an item."""
-    return text[previous.end - 1] == ":" or (
-        previous.kind is block.kind is BlockKind.LIST_ITEM and block.level > previous.level
+    """Whether a block should stay with the one before it: on request, after a colon, as an item below an item."""
+    return (
+        block.clings
+        or text[previous.end - 1] == ":"
+        or (previous.kind is block.kind is BlockKind.LIST_ITEM and block.level > previous.level)
     )
+
+
+def _place(text: str, block: Block, piece: Piece) -> Place | None:
+    """Where a piece of a block stands: where the block does, but on its own lines."""
+    if block.place is None or block.place.lines is None:
+        return block.place
+    first = block.place.lines[0] + text.count("\n", block.start, piece.start)
+    return replace(block.place, lines=(first, first + text.count("\n", piece.start, piece.end)))
 
 
 def _embed_texts(title: str, windows: Sequence[_Window], tokens: _Tokens, limit: int) -> list[str]:

@@ -96,13 +96,27 @@ def _print(hits: "Hits") -> None:
         place = " > ".join(hit.heading_path) or hit.title
         click.secho(f"{number}. {printable(place or hit.document_id)}", bold=True)
         modified = f", modified {age(hit.modified_at)}" if hit.modified_at else ""
-        click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{modified}")
+        click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{printable(_spot(hit.place))}{modified}")
         for line in _excerpt(hit.text):
             click.echo(f"   {line}")
         click.echo()
     if not hits:
         click.echo("no hit among what this caller may read")
     click.echo(f"index as of {hits.as_of.isoformat(timespec='seconds') if hits.as_of else 'no complete listing yet'}")
+
+
+def _spot(place: Mapping[str, Any]) -> str:
+    """Say where in its source a hit is: pages, lines, or who spoke when."""
+    words: list[str] = []
+    for name, singular in (("pages", "page"), ("lines", "line")):
+        if span := place.get(name):
+            first, last = span
+            words.append(f", {singular} {first}" if first == last else f", {name} {first} to {last}")
+    if span := place.get("seconds"):
+        words.append(", {} to {}".format(*(f"{int(at) // 60}:{int(at) % 60:02}" for at in span)))
+    if speakers := place.get("speakers"):
+        words.append(f", {', '.join(speakers)}")
+    return "".join(words)
 
 
 def _excerpt(text: str) -> list[str]:

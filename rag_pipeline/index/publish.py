@@ -37,6 +37,7 @@ _DOCUMENT_TYPES = {
     "front_matter": "jsonb",
     "section_ids": "bytea[]",
     "section_starts": "int4[]",
+    "places": "jsonb",
     "failure": "text",
 }
 _SECTION_TYPES = {

@@ -1,6 +1,6 @@
 """Search over the live generation, as role ``rag_reader``: it may call the search functions and nothing else."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,8 @@ class Hit:
     """One chunk that answers, with the section around it (`window`).
 
     `chunk_id` is stable while the document and the chunk's text stay. `position` is the chunk's offset, in
-    characters, in the document's canonical text.
+    characters, in the document's canonical text. `place` says where that is in the source, as far as it has
+    such places: ``pages``, ``lines`` and ``seconds`` are first and last, ``speakers`` names, ``symbol`` a name.
     """
 
     chunk_id: str
@@ -45,6 +46,7 @@ class Hit:
     window: str
     modified_at: datetime | None
     position: int
+    place: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heading_path", tuple(self.heading_path))

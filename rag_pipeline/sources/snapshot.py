@@ -12,7 +12,7 @@ from rag_pipeline.handover import LISTING, Snapshot
 from rag_pipeline.model import DocumentRef, Failure, ListingEnd
 from rag_pipeline.parquet import ParquetWriter, count_rows
 from rag_pipeline.progress import Progress
-from rag_pipeline.settings import AnySource
+from rag_pipeline.settings import SourceSettings
 from rag_pipeline.sources import Source
 from rag_pipeline.storable import storable, storable_json
 from rag_pipeline.workspace import Workspace
@@ -25,7 +25,7 @@ def document_hash(source: str, document_id: str) -> bytes:
     return hashlib.sha256(f"{source}\0{document_id}".encode()).digest()[:16]
 
 
-def register(connection: Connection[Any], settings: AnySource) -> None:
+def register(connection: Connection[Any], settings: SourceSettings) -> None:
     """Make the source known to the index."""
     connection.execute(
         statements("snapshots")["register_source"],
@@ -38,7 +38,7 @@ def register(connection: Connection[Any], settings: AnySource) -> None:
 
 
 def take_snapshot(
-    connection: Connection[Any], workspace: Workspace, settings: AnySource, source: Source, progress: Progress
+    connection: Connection[Any], workspace: Workspace, settings: SourceSettings, source: Source, progress: Progress
 ) -> Snapshot:
     """List the source into ``listing.parquet`` and record the snapshot.
 

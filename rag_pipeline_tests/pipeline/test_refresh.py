@@ -233,8 +233,8 @@ def test_verification_finds_and_mends_what_was_tampered_with(handbook: tuple[Scr
         connection.execute("update chunks set text = 'tampered' where chunk_key = (select max(chunk_key) from chunks)")
         connection.execute(
             "insert into documents (document_hash, source, document_id, uri, title, content_hash, acl_id, metadata, "
-            "front_matter, section_ids, section_starts, snapshot_id) select '\\x00', source, 'ghost.md', '', '', "
-            "'\\x00', acl_id, '{}', '{}', '{}', '{}', snapshot_id from documents limit 1"
+            "front_matter, section_ids, section_starts, places, snapshot_id) select '\\x00', source, 'ghost.md', '', '', "
+            "'\\x00', acl_id, '{}', '{}', '{}', '{}', '{}', snapshot_id from documents limit 1"
         )
     found = pipeline.verify("handbook")
     assert (found.ghosts, found.missing, found.different) == (1, 1, 1), found.examples

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -21,20 +21,27 @@ from rag_pipeline.settings import (
     Chunking,
     Database,
     Embedding,
-    FilesSettings,
-    GitSettings,
     Guards,
+    Parsing,
     Settings,
     SourceSettings,
+    TicketFields,
     Workspace,
 )
+from rag_pipeline.settings.sources import SOURCE_TYPES
 
 TOP = Path(__file__).resolve().parents[2]
 DOCS = TOP / "docs"
 GENERATED = DOCS / "benchmarks.md"
 PAGES = sorted([TOP / "README.md", TOP / "CHANGELOG.md", *DOCS.rglob("*.md")])
-SECTIONS = {"workspace": Workspace, "database": Database, "embedding": Embedding, "chunking": Chunking}
-SOURCES = (SourceSettings, FilesSettings, GitSettings)
+SECTIONS = {
+    "workspace": Workspace,
+    "database": Database,
+    "embedding": Embedding,
+    "parsing": Parsing,
+    "chunking": Chunking,
+}
+SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))
 REPEATED_WHERE_IT_APPLIES = {"json", "help"}
 
 
@@ -69,7 +76,12 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def documented_settings(section: str) -> dict[str, tuple[str, str]]:
     """Default and meaning of each key that a section of the page describes."""
-    return {key: (default, meaning) for key, (_, default, meaning) in rows(sections("settings.md")[section]).items()}
+    return described(sections("settings.md")[section])
+
+
+def described(text: str) -> dict[str, tuple[str, str]]:
+    """Default and meaning of each key in a table of settings."""
+    return {key: (default, meaning) for key, (_, default, meaning) in rows(text).items()}
 
 
 COMMANDS = dict(commands())
@@ -134,17 +146,31 @@ def expected(model: type[BaseModel], inherited: bool = True) -> dict[str, tuple[
 
 
 @pytest.mark.parametrize(
-    ("section", "model"), [*SECTIONS.items(), ("sources.guards", Guards)], ids=[*SECTIONS, "sources.guards"]
+    ("section", "model"),
+    [*SECTIONS.items(), ("sources.guards", Guards), ("sources.fields", TicketFields)],
+    ids=[*SECTIONS, "sources.guards", "sources.fields"],
 )
 def test_every_setting_is_documented(section: str, model: type[BaseModel]) -> None:
     assert documented_settings(f"[{section}]") == expected(model)
 
 
-def test_every_setting_of_a_source_is_documented() -> None:
-    documented = documented_settings("[[sources]]")
-    assert documented.pop("type")[0] == "required"
-    keys = expected(SourceSettings) | expected(FilesSettings, inherited=False) | expected(GitSettings, inherited=False)
-    assert documented == keys
+@pytest.mark.parametrize("model", SOURCES, ids=lambda model: model.__name__)
+def test_every_setting_of_a_source_is_documented(model: type[SourceSettings]) -> None:
+    general, *kinds = sections("settings.md")["[[sources]]"].split("\n### ")
+    if model is SourceSettings:
+        documented = described(general)
+        assert documented.pop("type")[0] == "required"
+        assert documented == expected(model)
+        assert [kind.partition("\n")[0] for kind in kinds] == [f"`{kind}`" for kind in SOURCE_TYPES]
+    else:
+        [table] = [kind for kind in kinds if kind.startswith(f"`{kind_of(model)}`\n")]
+        assert described(table) == expected(model, inherited=False)
+
+
+def kind_of(model: type[SourceSettings]) -> str:
+    """The value of `type` that asks for this kind of source."""
+    [kind] = get_args(model.model_fields["type"].annotation)
+    return kind
 
 
 def test_no_section_of_the_settings_is_forgotten() -> None:

@@ -19,6 +19,7 @@ create or replace function rag.search_vector(
     "window"     text,
     modified_at  timestamptz,
     "position"   int,
+    place        jsonb,
     distance     double precision
 )
 language plpgsql stable security definer
@@ -65,6 +66,7 @@ begin
         sections.text,
         documents.modified_at,
         documents.section_starts[array_position(documents.section_ids, sections.section_id)] + chunks.start_offset,
+        coalesce(documents.places -> encode(chunks.local_id, 'hex'), '{}'),
         nearest.distance
     from nearest
     join chunks using (chunk_key)

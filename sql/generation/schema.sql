@@ -28,6 +28,7 @@ create table documents (
     front_matter    jsonb not null,
     section_ids     bytea[] not null,
     section_starts  int[] not null,
+    places          jsonb not null, -- pages, lines, seconds of its chunks by local_id: absolute, so kept here
     snapshot_id     bigint not null references rag.snapshots
 );
 create index documents_by_source on documents (source, content_hash);

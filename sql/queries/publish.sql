@@ -21,6 +21,7 @@ create temp table staged_documents (
     front_matter    jsonb,
     section_ids     bytea[],
     section_starts  int[],
+    places          jsonb,
     failure         text
 )
 
@@ -163,6 +164,7 @@ update documents set
     front_matter = coalesce(staged.front_matter, documents.front_matter),
     section_ids = coalesce(staged.section_ids, documents.section_ids),
     section_starts = coalesce(staged.section_starts, documents.section_starts),
+    places = coalesce(staged.places, documents.places),
     snapshot_id = case
         when documents.content_hash = staged.content_hash then documents.snapshot_id else %(snapshot_id)s
     end
@@ -172,12 +174,14 @@ where documents.doc_key = staged.doc_key
   and (
       documents.document_hash, documents.document_id, documents.uri, documents.title, documents.media_type,
       documents.version, documents.modified_at, documents.size, documents.content_hash, documents.declared_access,
-      documents.acl_id, documents.metadata, documents.front_matter, documents.section_ids, documents.section_starts
+      documents.acl_id, documents.metadata, documents.front_matter, documents.section_ids, documents.section_starts,
+      documents.places
   ) is distinct from (
       staged.document_hash, staged.document_id, staged.uri, coalesce(staged.title, documents.title),
       staged.media_type, staged.version, staged.modified_at, staged.size, staged.content_hash,
       staged.declared_access, staged.acl_id, staged.metadata, coalesce(staged.front_matter, documents.front_matter),
-      coalesce(staged.section_ids, documents.section_ids), coalesce(staged.section_starts, documents.section_starts)
+      coalesce(staged.section_ids, documents.section_ids), coalesce(staged.section_starts, documents.section_starts),
+      coalesce(staged.places, documents.places)
   )
 
 -- name: update_quarantined_access
@@ -191,10 +195,11 @@ where documents.doc_key = staged.doc_key and staged.category = 'quarantined'
 -- New and restored documents.
 insert into documents (
     document_hash, source, document_id, uri, title, media_type, version, modified_at, size, content_hash,
-    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, snapshot_id
+    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, places,
+    snapshot_id
 )
 select document_hash, %(source)s, document_id, uri, title, media_type, version, modified_at, size, content_hash,
-    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, %(snapshot_id)s
+    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, places, %(snapshot_id)s
 from staged_documents
 where category in ('added', 'restored')
 

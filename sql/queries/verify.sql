@@ -44,11 +44,11 @@ join rag.access_lists on access_lists.acl_id = documents.acl_id
 where staged.category = 'changed' and (
     documents.document_id, documents.uri, documents.title, documents.media_type, documents.modified_at,
     documents.size, documents.content_hash, documents.declared_access, documents.metadata, documents.front_matter,
-    documents.section_ids, documents.section_starts, access_lists.digest
+    documents.section_ids, documents.section_starts, documents.places, access_lists.digest
 ) is distinct from (
     staged.document_id, staged.uri, staged.title, staged.media_type, staged.modified_at,
     staged.size, staged.content_hash, staged.declared_access, staged.metadata, staged.front_matter,
-    staged.section_ids, staged.section_starts, staged.digest
+    staged.section_ids, staged.section_starts, staged.places, staged.digest
 )
 union all
 select 'a section of ' || documents.document_id

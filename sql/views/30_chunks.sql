@@ -11,6 +11,7 @@ select
     sections.heading_path,
     documents.section_starts[array_position(documents.section_ids, sections.section_id)] + chunks.start_offset
         as position,
+    coalesce(documents.places -> encode(chunks.local_id, 'hex'), '{}') as place,
     chunks.text,
     chunks.tokens,
     chunks.forced,

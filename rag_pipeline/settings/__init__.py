@@ -1,0 +1,34 @@
+"""Settings: one `rag.toml`, overridden by environment variables, read in one place."""
+
+from rag_pipeline.settings.load import FILE_NAME, Settings
+from rag_pipeline.settings.sections import Chunking, Database, Embedding, Guards, Parsing, SourceSettings, Workspace
+from rag_pipeline.settings.sources import (
+    FilesSettings,
+    GithubIssuesSettings,
+    GitSettings,
+    ObjectStoreSettings,
+    SqlSettings,
+    TicketFields,
+    TicketsSettings,
+    WebsiteSettings,
+)
+
+__all__ = [
+    "FILE_NAME",
+    "Chunking",
+    "Database",
+    "Embedding",
+    "FilesSettings",
+    "GitSettings",
+    "GithubIssuesSettings",
+    "Guards",
+    "ObjectStoreSettings",
+    "Parsing",
+    "Settings",
+    "SourceSettings",
+    "SqlSettings",
+    "TicketFields",
+    "TicketsSettings",
+    "WebsiteSettings",
+    "Workspace",
+]

@@ -1,0 +1,98 @@
+"""The sections of rag.toml, and what every kind of source understands."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rag_pipeline.model import Access, principal
+
+
+class Section(BaseModel):
+    """A table of rag.toml: frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Workspace(Section):
+    """Where the pipeline keeps what it works with."""
+
+    root: str = Field(default=".rag", description="Folder (or fsspec URL) of stage files and document blobs.")
+    keep_days: int = Field(
+        default=30, ge=1, description="Days that snapshots, removed documents and unused vectors are kept."
+    )
+
+
+class Database(Section):
+    """Where the index lives."""
+
+    url: str = Field(
+        default="embedded", description="'embedded', or postgresql://… of a server with pgvector 0.8 or later."
+    )
+    port: int | None = Field(
+        None, ge=1, le=65535, description="TCP port on 127.0.0.1 for the embedded server; none by default."
+    )
+
+
+class Embedding(Section):
+    """The frozen interface between texts and vectors."""
+
+    provider: Literal["local", "hashed"] = Field(
+        default="local",
+        description="'local' runs the packaged model; 'hashed' makes vectors without meaning, for load tests.",
+    )
+    model: str = Field(default="BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
+    processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
+
+
+class Chunking(Section):
+    """How documents become sections and chunks; part of the recipe."""
+
+    max_tokens: int = Field(default=200, ge=32, le=480, description="Tokens of a chunk's own text, at most.")
+    window_tokens: int = Field(
+        800, ge=64, le=8000, description="Tokens of a section, the window given to the model, at most."
+    )
+
+
+class Parsing(Section):
+    """What one document may cost to parse; above that it is quarantined."""
+
+    seconds: float = Field(default=60, gt=0, le=3600, description="Seconds that one document may take, at most.")
+    memory_mb: int = Field(default=1024, ge=128, description="Memory of a parser process, in MB, at most.")
+    processes: int | None = Field(default=None, ge=1, description="Parser processes; all cores by default.")
+
+
+class Guards(Section):
+    """What is withheld until a person approves it."""
+
+    max_deletions: float = Field(
+        0.10, ge=0, le=1, description="Share of a source's documents that one refresh may remove."
+    )
+    max_widenings: float = Field(default=0.10, ge=0, le=1, description="Share whose access one refresh may widen.")
+    min_documents: int = Field(default=10, ge=0, description="Up to this many documents the shares do not apply.")
+
+
+def _principals(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({principal(name) for name in names}))
+
+
+Principals = Annotated[tuple[str, ...], AfterValidator(_principals)]
+
+
+class SourceSettings(Section):
+    """What every kind of source understands."""
+
+    type: Any = Field(description="Kind of source; each kind narrows it to its own name.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Name of the source: lower case, unique.")
+    access: Principals = Field(default=(), description="Principals who may read; without it: nobody.")
+    deny: Principals = Field(default=(), description="Principals who may not, even when a list above admits them.")
+    include: tuple[str, ...] = Field(default=("**/*",), description="Globs of the paths to index.")
+    exclude: tuple[str, ...] = Field(default=(), description="Globs of the paths to leave out; stronger than include.")
+    guards: Guards = Field(
+        default_factory=lambda: Guards.model_validate({}), description="Limits on deletions and widenings."
+    )
+    stale_after_minutes: int = Field(default=180, ge=2, description="Age at which the source counts as stale.")
+
+    @property
+    def default_access(self) -> Access:
+        """Who may read a document that says nothing else."""
+        return Access.of(self.access, self.deny)
