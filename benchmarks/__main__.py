@@ -19,6 +19,10 @@ BENCHMARKS = {
     "query_import": "benchmarks.query_import",
     "embedding": "benchmarks.embedding",
     "peers": "benchmarks.peers.side_by_side",
+    "chunking": "benchmarks.chunking",
+    "code": "benchmarks.code",
+    "pdf": "benchmarks.pdf",
+    "parsing": "benchmarks.parsing",
 }
 """Each benchmark and its module, in the order of the page."""
 

@@ -22,6 +22,7 @@ from rag_pipeline.database.connection import connect, local_folder
 from rag_pipeline.database.migrate import prepare
 from rag_pipeline.database.statements import statements
 from rag_pipeline.documents import PARSER_VERSION
+from rag_pipeline.documents.isolation import Parsers
 from rag_pipeline.embeddings import Embedder, open_embedder
 from rag_pipeline.embeddings.store import count_missing, embed_missing
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
@@ -132,14 +133,16 @@ class Pipeline:
     def chunks(self, changes: Changes) -> Chunked:
         """Parse what is new and cut it into sections and chunks."""
         chunking = self.settings.chunking
-        return build_chunks(
-            self.workspace,
-            changes,
-            self.embedder.count_tokens,
-            chunking.max_tokens,
-            chunking.window_tokens,
-            self.progress,
-        )
+        with Parsers(self.settings.parsing) as parsers:
+            return build_chunks(
+                self.workspace,
+                changes,
+                parsers,
+                self.embedder.count_tokens,
+                chunking.max_tokens,
+                chunking.window_tokens,
+                self.progress,
+            )
 
     def embeddings(self, chunked: Chunked) -> Embedded:
         """Buy the vectors that the store does not have."""

@@ -4,11 +4,11 @@ Only documents whose content matters now are read from the blob store; a move, a
 access change passes through untouched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rag_pipeline.chunks import split
-from rag_pipeline.documents import parse
+from rag_pipeline.documents.isolation import Job, Parsers
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.handover import CHUNKS, DOCUMENTS, SECTIONS, Changes, Chunked
 from rag_pipeline.model import Access, Document, Section
@@ -24,6 +24,7 @@ _PROGRESS_EVERY = 50
 def build_chunks(
     workspace: Workspace,
     changes: Changes,
+    parsers: Parsers,
     count_tokens: Callable[[list[str]], list[int]],
     max_tokens: int,
     window_tokens: int,
@@ -34,7 +35,7 @@ def build_chunks(
     A document that cannot be parsed leaves as quarantined, with the reason; what is published of it stays.
     """
     folder = changes.hashes.snapshot.folder
-    total = changes.touched + changes.quarantined
+    total = changes.added + changes.changed + changes.restored
     done = sections = chunks = forced = largest = failures = 0
     parsed = dict.fromkeys(CONTENT_CATEGORIES, 0)
     with (
@@ -42,27 +43,34 @@ def build_chunks(
         ParquetWriter(workspace.file(folder, "sections.parquet"), SECTIONS) as section_writer,
         ParquetWriter(workspace.file(folder, "chunks.parquet"), CHUNKS) as chunk_writer,
     ):
-        for row in read_rows(workspace.file(folder, "changes.parquet")):
-            row |= dict.fromkeys(("digest", "title", "front_matter", "section_ids", "section_starts", "places"))
-            if row["allow"] is not None:
-                row["digest"] = Access(tuple(row["allow"]), tuple(row["deny"])).digest
-            if row["category"] in CONTENT_CATEGORIES:
-                try:
-                    document = parse(workspace.get_blob(row["content_hash"]), row["media_type"], row["document_id"])
-                    cut = split(document, count_tokens, max_tokens, window_tokens)
-                except DocumentError as error:
-                    row |= {"category": "quarantined", "failure": storable(str(error))}
-                    if isinstance(error, LostBytes):
-                        row["content_hash"] = None
-                    failures += 1
+
+        def jobs() -> Iterator[Job]:
+            """Give the documents to parse; what needs no parsing passes by."""
+            for row in read_rows(workspace.file(folder, "changes.parquet")):
+                row |= dict.fromkeys(("digest", "title", "front_matter", "section_ids", "section_starts", "places"))
+                if row["allow"] is not None:
+                    row["digest"] = Access(tuple(row["allow"]), tuple(row["deny"])).digest
+                if row["category"] in CONTENT_CATEGORIES:
+                    yield Job(row, _bytes(workspace, row["content_hash"]), row["media_type"], row["document_id"])
                 else:
-                    _write(row, document, cut, section_writer, chunk_writer)
-                    parsed[row["category"]] += 1
-                    sections += len(cut)
-                    for section in cut:
-                        chunks += len(section.chunks)
-                        forced += sum(chunk.forced for chunk in section.chunks)
-                        largest = max(largest, *(chunk.tokens for chunk in section.chunks), 0)
+                    document_writer.write(row)
+
+        for job, document in parsers.parse_each(jobs()):
+            row: dict[str, Any] = job.payload
+            if isinstance(document, DocumentError):
+                row |= {"category": "quarantined", "failure": storable(str(document))}
+                if isinstance(document, LostBytes):
+                    row["content_hash"] = None
+                failures += 1
+            else:
+                cut = split(document, count_tokens, max_tokens, window_tokens)
+                _write(row, document, cut, section_writer, chunk_writer)
+                parsed[row["category"]] += 1
+                sections += len(cut)
+                for section in cut:
+                    chunks += len(section.chunks)
+                    forced += sum(chunk.forced for chunk in section.chunks)
+                    largest = max(largest, *(chunk.tokens for chunk in section.chunks), 0)
             document_writer.write(row)
             done += 1
             if done % _PROGRESS_EVERY == 0:
@@ -77,6 +85,13 @@ def build_chunks(
         largest=largest,
         **parsed,
     )
+
+
+def _bytes(workspace: Workspace, content_hash: bytes) -> bytes | DocumentError:
+    try:
+        return workspace.get_blob(content_hash)
+    except LostBytes as error:
+        return error
 
 
 def _write(

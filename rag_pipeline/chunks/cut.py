@@ -1,8 +1,9 @@
 """Blocks become pieces that fit the budget: a block as it is or, only if it alone is too large, cut along its seams.
 
-The seams that the parser names come first. Then prose is cut between paragraphs, else sentences, else lines,
-else words, else graphemes; code between blank lines, else lines; a table between rows. Each seam is tried
-only on what the stronger ones left too large. Time is linear in the text.
+The seams that the parser names come first. Then prose is cut between paragraphs, also where a log writes their
+blank lines as escapes (``\\n\\n``), else sentences, else lines, else words, else graphemes; code between blank
+lines, else lines; a table between rows. Each seam is tried only on what the stronger ones left too large. Time
+is linear in the text.
 """
 
 import re
@@ -82,9 +83,7 @@ def _with_header(text: str, block: Block, pieces: list[Piece], measure: Measure,
     if cost > budget // 2:
         return pieces
     return [
-        replace(piece, header=header, header_cost=cost)
-        if piece.depth == 1 and piece.cost + cost <= budget
-        else piece
+        replace(piece, header=header, header_cost=cost) if piece.depth == 1 and piece.cost + cost <= budget else piece
         for piece in pieces
     ]
 
@@ -151,7 +150,8 @@ def _joined(left: str, right: str) -> bool:
 _BLANK_LINES = _after(r"\n(?:[^\S\n]*\n)+")
 _SENTENCES = _after(r"(?<=[.!?…])[\"'”’»)\]]*+\s++(?![a-z])|(?<=[。！？])(?![。！？」』”])")
 _LINES = _after(r"\n")
-_PROSE = (_BLANK_LINES, _SENTENCES, _LINES, _between_words, _between_graphemes)
+_PARAGRAPHS = _after(r"\n(?:[^\S\n]*\n)+|(?:(?:\\r)?\\n){2,}")
+_PROSE = (_PARAGRAPHS, _SENTENCES, _LINES, _between_words, _between_graphemes)
 _SEAMS = {
     BlockKind.CODE: (_BLANK_LINES, _LINES, _between_words, _between_graphemes),
     BlockKind.TABLE: (_LINES, _between_words, _between_graphemes),

@@ -1,19 +1,21 @@
 """Where to put borders in a row of pieces, so that groups fit a budget and an edit moves few borders.
 
 A group ends where its surroundings say so, not where the budget happens to run out: among the borders that
-fill enough of the budget, the one of lowest rank is taken, and ranks are drawn from the pieces' own text.
+fill at least half of the budget, the one of lowest rank is taken, and ranks are drawn from the text nearby.
 After an edit the same ranks win again, so that borders fall back into step, even among a thousand rows of
-equal size, where packing to the brim would move every border. This is content-defined chunking by local
-extremes (Bjørner, Blass, Gurevich: Content-dependent chunking for differential compression, the local
-maximum approach, 2010), with a budget in place of a horizon.
+equal size, where packing to the brim would move every border; and so much choice lets a group end where a topic
+does. This is content-defined chunking by local extremes (Bjørner, Blass, Gurevich: Content-dependent chunking
+for differential compression, the local maximum approach, 2010), with a budget in place of a horizon.
 """
 
 from collections.abc import Sequence
 from itertools import accumulate
 
-Rank = tuple[int, int, bytes]
-_LEAST_FILL = 0.7
-_LEAST_REST = 0.15
+Rank = tuple[int, float, bytes]
+"""How weak the seam at a border is, how much its two sides belong together, and a hash that decides among equals."""
+
+_LEAST_FILL = 0.5
+_LEAST_REST = 0.3
 
 
 def pack(

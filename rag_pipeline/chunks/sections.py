@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import NamedTuple
 
 from rag_pipeline.chunks.cut import Piece, cut
 from rag_pipeline.chunks.pack import Rank, pack
+from rag_pipeline.chunks.ranks import clings, ranked
 from rag_pipeline.model import Block, BlockKind, Chunk, Document, Place, Section
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Part of the recipe: raise it with every change that can alter a `Section` or a `Chunk`."""
 
 _CHARACTERS_PER_TOKEN = 20
@@ -163,15 +164,14 @@ def _passages(
 ) -> list[_Passage]:
     """Pack the pieces of some blocks into passages."""
     pieces: list[Piece] = []
-    ranks: list[Rank] = []
     places: list[Place | None] = []
+    clinging: set[int] = set()
     for index in indices:
-        clings = index > indices.start and _clings(text, blocks[index - 1], blocks[index])
-        for piece in cut_blocks[index]:
-            digest = blake2b(text[piece.start : piece.end].encode(), digest_size=8).digest()
-            ranks.append((piece.depth, int(clings and piece.depth == 0), digest))
-            pieces.append(piece)
-            places.append(_place(text, blocks[index], piece))
+        if index > indices.start and clings(text, blocks[index - 1], blocks[index]):
+            clinging.add(len(pieces))
+        pieces += cut_blocks[index]
+        places += [_place(text, blocks[index], piece) for piece in cut_blocks[index]]
+    ranks = ranked(text, pieces, clinging, budget)
     passages: list[_Passage] = []
     for group in pack([p.cost for p in pieces], [p.header_cost for p in pieces], ranks, budget, joint):
         first, last = pieces[group.start], pieces[group.stop - 1]
@@ -182,15 +182,6 @@ def _passages(
         rank = ranks[group.start]
         passages.append(_Passage(first.start, last.end, first.header + body, cost, forced, rank, place))
     return passages
-
-
-def _clings(text: str, previous: Block, block: Block) -> bool:
-    """Whether a block should stay with the one before it: on request, after a colon, as an item below an item."""
-    return (
-        block.clings
-        or text[previous.end - 1] == ":"
-        or (previous.kind is block.kind is BlockKind.LIST_ITEM and block.level > previous.level)
-    )
 
 
 def _place(text: str, block: Block, piece: Piece) -> Place | None:

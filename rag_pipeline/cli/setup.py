@@ -56,7 +56,7 @@ def sources(names: tuple[str, ...], as_json: bool) -> None:
         {
             "source": source.name,
             "type": source.type,
-            "place": str(source.path) if source.type == "files" else source.url,
+            "place": source.place,
             "access": source.access,
             "deny": source.deny,
             "ok": not isinstance(outcome, Failed),

@@ -9,13 +9,14 @@ from functools import partial
 from pkgutil import resolve_name
 
 from rag_pipeline.documents import canonical, front_matter
+from rag_pipeline.documents.detect import detect
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.model import Document
-from rag_pipeline.plugins import PARSERS, plugin
+from rag_pipeline.plugins import PARSERS, plugin, plugins
 from rag_pipeline.sources import media_types as types
-from rag_pipeline.sources.media_types import LANGUAGES, MARKDOWN, TEXT, media_type
+from rag_pipeline.sources.media_types import LANGUAGES
 
-__all__ = ["PARSER_VERSION", "declared_access", "parse"]
+__all__ = ["PARSER_VERSION", "declared_access", "is_plain", "parse", "parse_as"]
 
 PARSER_VERSION = 2
 """Part of the recipe: raise it with every change that can alter a `Document`."""
@@ -47,36 +48,58 @@ _PARSERS = {
 }
 """Where the parser of a media type is; each is imported when the first document of its type comes."""
 
-_UNKNOWN = "application/octet-stream"
+_PLAIN = ("markdown:", "text:")
+_WITH_FRONT_MATTER = (types.MARKDOWN, types.TEXT, types.RST)
 
 
 def parse(data: bytes, media_type: str | None, name: str = "") -> Document:
     """Parse one document in this process; an empty one has no blocks.
 
-    Without a media type the ending of `name` decides, and what that does not tell is read as plain text.
-    Raises `DocumentError` with the reason: no parser for the type, binary, undecodable, broken front
-    matter, nested too deeply.
+    `detect` decides what kind it is. Raises `DocumentError` with the reason: no parser for the kind, binary,
+    undecodable, broken front matter, nested too deeply. What comes from strangers goes through
+    `rag_pipeline.documents.isolation` instead.
     """
-    kind = _kind(media_type, name)
-    parser = _parser(kind)
-    if parser is None:
-        raise DocumentError(f"{name or 'document'}: no parser for {kind}; exclude it, or offer it as text")
     try:
-        return parser(data)
+        return parse_as(detect(data, media_type, name), data)
     except DocumentError as error:
         raise DocumentError(f"{name or 'document'}: {error}") from error
+
+
+def parse_as(kind: str, data: bytes) -> Document:
+    """Parse one document as the kind that `detect` returned. Raises `DocumentError`, which does not name it.
+
+    A file of white space, or of nothing, is an empty document of whatever kind.
+    """
+    if not data or data.isspace():
+        return Document("", ())
+    parser = _parser(kind)
+    if parser is None:
+        raise DocumentError(f"no parser for {kind}; exclude it, or offer it as text")
+    try:
+        return parser(data)
     except RecursionError as error:
-        raise DocumentError(f"{name or 'document'}: nested too deeply to parse; flatten it") from error
+        raise DocumentError("nested too deeply to parse; flatten it") from error
+
+
+def is_plain(kind: str) -> bool:
+    """Whether a kind is parsed by this package in pure Python, in time and memory that grow with size alone."""
+    return (_place(kind) or "").startswith(_PLAIN)
 
 
 def _parser(kind: str) -> Parser | None:
-    if place := _PARSERS.get(kind):
+    if place := _place(kind):
         return resolve_name(f"{__name__}.{place}")
     if language := LANGUAGES.get(kind):
         return partial(resolve_name(f"{__name__}.code:parse"), language=language)
-    if found := plugin(PARSERS, kind):
-        return found
-    return resolve_name(f"{__name__}.text:parse_source") if kind.startswith("text/") else None
+    return plugin(PARSERS, kind)
+
+
+def _place(kind: str) -> str | None:
+    """Where a kind's parser is in this package; text that nobody knows more about is read line by line."""
+    if kind in _PARSERS:
+        return _PARSERS[kind]
+    unknown = kind not in LANGUAGES and kind not in plugins(PARSERS)
+    return "text:parse_source" if unknown and kind.startswith("text/") else None
 
 
 def declared_access(data: bytes, media_type: str | None, name: str = "") -> tuple[str, ...] | None:
@@ -86,8 +109,11 @@ def declared_access(data: bytes, media_type: str | None, name: str = "") -> tupl
     names a malformed principal: the caller must then admit nobody. Front matter that is broken otherwise
     declares nothing; `parse` refuses it.
     """
-    if _kind(media_type, name) not in (MARKDOWN, TEXT):
-        return None
+    try:
+        if detect(data, media_type, name) not in _WITH_FRONT_MATTER:
+            return None
+    except DocumentError:
+        return None  # binary: it declares nothing, and is not parsed either
     head = data[: 4 * front_matter.MAX_CHARACTERS]
     if len(head) < len(data):
         head = head[: head.rfind(b"\n") + 1]  # never in the middle of a character
@@ -97,8 +123,3 @@ def declared_access(data: bytes, media_type: str | None, name: str = "") -> tupl
         raise DocumentError(f"{name or 'document'}: {error}") from error
     except DocumentError:
         return None
-
-
-def _kind(given: str | None, name: str) -> str:
-    kind = (given or "").partition(";")[0].strip().lower()
-    return media_type(name) or TEXT if kind in ("", _UNKNOWN) else kind

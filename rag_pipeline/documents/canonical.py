@@ -28,6 +28,7 @@ _MAX_DAMAGE = 0.10
 # Encodings of dense non-ASCII text that are worth telling apart; sparse text is taken for windows-1252.
 _ENCODINGS = ["cp1251", "koi8_r", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1253", "cp1255", "cp1256"]
 _DENSE = 0.20
+_FEW = 8  # too few bytes to tell one encoding from another
 
 # Scripts whose spelling uses ZWJ and ZWNJ: Arabic, Syriac, N'Ko, the Indic ones, Myanmar, Khmer, Mongolian.
 _JOINING = "\u0620-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\u1800-\u180a\u1820-\u18af\ufb50-\ufdff\ufe70-\ufefc"
@@ -110,7 +111,8 @@ def _known(declared: str | None) -> str | None:
 def _plausible(data: bytes) -> str:
     first = next(index for index, byte in enumerate(data) if byte >= 0x80)
     sample = data[max(0, first - _SAMPLE // 2) :][:_SAMPLE]
-    dense = len(sample) - len(sample.translate(None, _NON_ASCII)) > _DENSE * len(sample)
+    foreign = len(sample) - len(sample.translate(None, _NON_ASCII))
+    dense = foreign > max(_DENSE * len(sample), _FEW)
     guess = from_bytes(sample, cp_isolation=_ENCODINGS).best() if dense else None
     return guess.encoding if guess else "utf-8" if dense else "cp1252"
 

@@ -14,7 +14,8 @@ def parse(data: bytes) -> Document:
     """Parse prose: front matter, then paragraphs. Raises `DocumentError`."""
     text = canonical(data)
     declared = front_matter.read(text)
-    blocks = paragraphs(text, declared.end, len(text), BlockKind.PARAGRAPH)
+    text = text[declared.end :]
+    blocks = paragraphs(text, 0, len(text), BlockKind.PARAGRAPH)
     return Document(text, tuple(blocks), declared.title, declared.metadata)
 
 

@@ -75,6 +75,9 @@ def _principals(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({principal(name) for name in names}))
 
 
+_PLACES = ("path", "repository", "url", "url_env")
+"""Settings that say where a source is, in the order in which they are looked for."""
+
 Principals = Annotated[tuple[str, ...], AfterValidator(_principals)]
 
 
@@ -91,6 +94,11 @@ class SourceSettings(Section):
         default_factory=lambda: Guards.model_validate({}), description="Limits on deletions and widenings."
     )
     stale_after_minutes: int = Field(default=180, ge=2, description="Age at which the source counts as stale.")
+
+    @property
+    def place(self) -> str:
+        """Where the documents are, for people to read; never with a secret."""
+        return str(next((value for name in _PLACES if (value := getattr(self, name, None))), ""))
 
     @property
     def default_access(self) -> Access:

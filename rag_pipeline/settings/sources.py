@@ -1,10 +1,11 @@
 """What each kind of source is configured with."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, InstanceOf, Tag
+from pydantic import Discriminator, Field, InstanceOf, Tag, model_validator
 
 from rag_pipeline.settings.sections import Section, SourceSettings
 
@@ -88,6 +89,14 @@ class SqlSettings(SourceSettings):
         default="text/markdown", description="How bodies and comments are written."
     )
 
+    @model_validator(mode="after")
+    def _one_url(self) -> "SqlSettings":
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("give exactly one of url and url_env")
+        if self.url and ("password=" in self.url or re.search("//[^/@]*:[^/@]*@", self.url)):
+            raise ValueError("a url in rag.toml holds no password; put the url into a variable and name it in url_env")
+        return self
+
 
 class WebsiteSettings(SourceSettings):
     """The pages of a website's sitemap."""
@@ -107,7 +116,11 @@ class GithubIssuesSettings(SourceSettings):
 
     type: Literal["github_issues"]
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")
-    api_url: str = Field(default="https://api.github.com", description="The API; another one for GitHub Enterprise.")
+    api_url: str = Field(
+        default="https://api.github.com",
+        pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$",
+        description="The API; https://HOST/api/v3 for GitHub Enterprise.",
+    )
     token_env: str = Field(default="GITHUB_TOKEN", description="Environment variable that holds the token.")
     kinds: tuple[Literal["issue", "pull_request", "discussion"], ...] = Field(
         default=("issue", "pull_request"), description="What to index."

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.chunks.build import build_chunks
+from rag_pipeline.documents.isolation import Parsers
 from rag_pipeline.errors import ConfigurationError, PermanentError
 from rag_pipeline.handover import Published
 from rag_pipeline.model import Access
@@ -233,7 +234,8 @@ def test_verification_finds_and_mends_what_was_tampered_with(handbook: tuple[Scr
         connection.execute("update chunks set text = 'tampered' where chunk_key = (select max(chunk_key) from chunks)")
         connection.execute(
             "insert into documents (document_hash, source, document_id, uri, title, content_hash, acl_id, metadata, "
-            "front_matter, section_ids, section_starts, places, snapshot_id) select '\\x00', source, 'ghost.md', '', '', "
+            "front_matter, section_ids, section_starts, places, snapshot_id) "
+            "select '\\x00', source, 'ghost.md', '', '', "
             "'\\x00', acl_id, '{}', '{}', '{}', '{}', '{}', snapshot_id from documents limit 1"
         )
     found = pipeline.verify("handbook")
@@ -305,7 +307,9 @@ def test_a_chunk_above_the_recipes_budget_is_not_published(handbook: tuple[Scrip
     pipeline, world = handbook
     world.documents["long.md"] = Entry("# Long\n\n" + "\n\n".join(["word " * 150] * 4), PUBLIC)
     changes = pipeline.changed_documents(pipeline.content_hashes(pipeline.source_snapshot("handbook")))
-    chunked = build_chunks(pipeline.workspace, changes, pipeline.embedder.count_tokens, 400, 800, silent)
+    count = pipeline.embedder.count_tokens
+    with Parsers(pipeline.settings.parsing) as parsers:
+        chunked = build_chunks(pipeline.workspace, changes, parsers, count, 400, 800, silent)
     with pytest.raises(PermanentError, match="chunks above the budget of the recipe"):
         pipeline.published_index(pipeline.embeddings(chunked), 0.0)
     assert pipeline.refresh("handbook").added == 1

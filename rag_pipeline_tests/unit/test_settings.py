@@ -50,7 +50,10 @@ def test_none_at_all_says_how_to_write_one(tmp_path: Path) -> None:
         (SOURCE + SOURCE, "rag.toml: the file: two sources are named 'handbook'"),
         (SOURCE.replace('path = "docs"\n', ""), "rag.toml: sources[handbook].path: missing; add it"),
         (SOURCE.replace('"files"', '"ftp"'), "rag.toml: sources[handbook]: 'ftp' is no type of source"),
-        (SOURCE.replace('type = "files"\n', ""), "rag.toml: sources[handbook]: a source needs type"),
+        (
+            SOURCE.replace('type = "files"\n', ""),
+            "rag.toml: sources[handbook]: a source needs a type, such as 'files' or 'git'",
+        ),
         (SOURCE.replace("handbook", "Hand Book"), "rag.toml: sources[Hand Book].name: "),
         (SOURCE + 'access = ["bob"]', "rag.toml: sources[handbook].access: 'bob' is not a principal"),
         (SOURCE + "guards = { max_deletions = 3 }", "rag.toml: sources[handbook].guards.max_deletions: "),
