@@ -118,8 +118,9 @@ def run(report: Report, options: Options) -> None:
     report.text(
         f"Chunks of at most {_TOKENS} tokens in windows of {_WINDOW}, a token taken as four characters, so "
         "that no model is in the figures. Definitions and statements are those of the languages' own compilers "
-        "(`ast`; TypeScript's by node). A statement counts as cut if a chunk's border lies inside it although its lines fit into a chunk; "
-        "classes, and statements around definitions such as `if` and `try`, are outline and may be opened. A file is "
+        "(`ast`; TypeScript's by node). A statement counts as cut if a chunk's border lies inside it although its "
+        "lines fit into a chunk; classes, and statements around definitions such as `if` and `try`, "
+        "are outline and may be opened. A file is "
         "given back if its chunks, each at its place, are the file save for white space between them."
     )
     if reason:

@@ -59,8 +59,9 @@ def run(report: Report, options: Options) -> None:
     report.text(
         f"{len(bench.questions)} questions on {len(corpora)} corpora, searched as one collection; {RETRIEVED} chunks "
         f"retrieved for each; model `{embedder.model}`, whose tokens all sizes are in. Metrics and questions: Smith "
-        "and Troynikov, *Evaluating Chunking Strategies for Retrieval* (Chroma, 2024); percent, ± one standard deviation "
-        "over the questions. LangChain's splitters run as they are, without and with overlap (after the slash); "
+        "and Troynikov, *Evaluating Chunking Strategies for Retrieval* (Chroma, 2024); percent, ± one standard "
+        "deviation over the questions. LangChain's splitters run as they are, without and with "
+        "overlap (after the slash); "
         "*report's* are the separators of that report (blank line, line, `.`, `?`, `!`, blank)."
     )
     if rivals:

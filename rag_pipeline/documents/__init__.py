@@ -4,6 +4,7 @@ Promises: the same bytes give the same `Document` everywhere; every visible, non
 in exactly one block; hostile input costs time in proportion to its size, or raises `DocumentError`.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pkgutil import resolve_name
@@ -48,6 +49,7 @@ _PARSERS = {
 }
 """Where the parser of a media type is; each is imported when the first document of its type comes."""
 
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf)?\s*+")
 _PLAIN = ("markdown:", "text:")
 _WITH_FRONT_MATTER = (types.MARKDOWN, types.TEXT, types.RST)
 
@@ -70,7 +72,7 @@ def parse_as(kind: str, data: bytes) -> Document:
 
     A file of white space, or of nothing, is an empty document of whatever kind.
     """
-    if not data or data.isspace():
+    if _BLANK.fullmatch(data):
         return Document("", ())
     parser = _parser(kind)
     if parser is None:

@@ -47,7 +47,7 @@ def parse(data: bytes, language: str) -> Document:
     if text.strip() and not _minified(text):
         title, blocks = _structured(text, language, lines)
     blocks = blocks or [_placed(block, lines) for block in paragraphs(text, 0, len(text), BlockKind.CODE)]
-    return Document(text, tuple(blocks), title, {"language": language})
+    return Document(text, tuple(blocks), title, {"language": language} if blocks else {})
 
 
 def _structured(text: str, language: str, lines: Lines) -> tuple[str, list[Block]]:

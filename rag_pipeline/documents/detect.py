@@ -154,8 +154,6 @@ def _text(data: bytes, kind: str, named: str | None) -> str:
         if text.startswith("#!"):
             shebang = _SHEBANG.match(text)
             return _INTERPRETERS[shebang.lastgroup or ""] if shebang else types.SOURCE
-    try:
-        from rag_pipeline.documents.transcript import looks_like_turns
-    except ImportError:  # TEMPORARY
-        return types.TEXT
+    from rag_pipeline.documents.transcript import looks_like_turns
+
     return types.TRANSCRIPT if looks_like_turns(text) else types.TEXT

@@ -57,11 +57,9 @@ def _write(writer: Writer, message: Message, level: int, attachments: list[str])
     writer.add(BlockKind.HEADING, subject, level)
     writer.add(BlockKind.PARAGRAPH, _line(message))
     for part in email_mime.parts(message):
-        inner = part.get_payload()
-        if part.get_content_type() == "message/rfc822" and isinstance(inner, list):
-            for forwarded in inner:
-                if isinstance(forwarded, Message):
-                    _write(writer, forwarded, level + 1, attachments)
+        if part.get_content_type() == "message/rfc822" and part.is_multipart():
+            for forwarded in email_mime.children(part):
+                _write(writer, forwarded, level + 1, attachments)
         elif (shown := email_mime.body(part)) is None:
             attachments.append(email_mime.name(part))
         elif shown[1] == TEXT:

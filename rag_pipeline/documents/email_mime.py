@@ -6,6 +6,7 @@ are written.
 """
 
 import binascii
+import codecs
 import email.policy
 import re
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ _READABLE = (TEXT, HTML, MARKDOWN)
 
 def read(data: bytes) -> Message:
     """Parse an e-mail. Raises `DocumentError` when it is none, or a bomb."""
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    # The email package stumbles over NUL, which no mail may hold.
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b"")
     if len(_BOUNDARY.findall(data)) > _MAX_BOUNDARIES or data.count(b"\n--") > _MAX_BORDERS:
         raise DocumentError("e-mail of too many parts; save what matters in it as files")
     try:
@@ -53,7 +55,8 @@ def header(message: Message, name: str) -> str:
     """A header's text on one line, decoded; empty when there is none."""
     name = name.lower()
     value = next((value for key, value in message.raw_items() if key.lower() == name), "")
-    text = decode(str(value)[:_MAX_HEADER].encode("utf-8", "surrogateescape"))
+    raw = str(value)[:_MAX_HEADER].encode("utf-8", "surrogateescape")
+    text = decode(raw, _known(message.get_content_charset()))
     return one_line(_ENCODED_WORDS.sub(_words, text.replace("\n", "")))
 
 
@@ -79,17 +82,22 @@ def parts(message: Message, depth: int = 0) -> Iterator[Message]:
         raise DocumentError("encrypted e-mail; decrypt it first")
     if depth > _MAX_DEPTH:
         raise DocumentError(f"e-mail nested more than {_MAX_DEPTH} deep; save what matters in it as files")
-    children = message.get_payload()
-    if kind == "message/rfc822" or not isinstance(children, list):
+    inside = children(message)
+    if kind == "message/rfc822" or not message.is_multipart():
         yield message
         return
-    if len(children) > _MAX_PARTS:
+    if len(inside) > _MAX_PARTS:
         raise DocumentError(f"e-mail of more than {_MAX_PARTS} parts; save what matters in it as files")
-    inside = [child for child in children if isinstance(child, Message)]
     if kind == "multipart/alternative":
         inside = _best(inside)
     for child in inside:
         yield from parts(child, depth + 1)
+
+
+def children(message: Message) -> list[Message]:
+    """The parts of a message that has any, or the message that it forwards."""
+    found = message.get_payload() if message.is_multipart() else []
+    return [child for child in found if isinstance(child, Message)]
 
 
 def body(part: Message) -> tuple[str, str] | None:
@@ -123,11 +131,9 @@ def _best(alternatives: list[Message]) -> list[Message]:
 
 
 def _leaves(part: Message, depth: int = 0) -> Iterator[Message]:
-    children = part.get_payload()
-    if isinstance(children, list) and depth <= _MAX_DEPTH:
-        for child in children:
-            if isinstance(child, Message):
-                yield from _leaves(child, depth + 1)
+    if part.is_multipart() and depth <= _MAX_DEPTH:
+        for child in children(part):
+            yield from _leaves(child, depth + 1)
     else:
         yield part
 
@@ -138,7 +144,15 @@ def _words(match: re.Match[str]) -> str:
         pieces = decode_header(match[0])
     except (HeaderParseError, binascii.Error, ValueError):
         return match[0]
-    return "".join(piece if isinstance(piece, str) else _decoded(piece, charset) for piece, charset in pieces)
+    return "".join(piece if isinstance(piece, str) else _decoded(piece, _known(charset)) for piece, charset in pieces)
+
+
+def _known(charset: str | None) -> str:
+    """A charset for what is too short to tell: the declared one, else that of most old mail."""
+    try:
+        return codecs.lookup((charset or "").partition("*")[0]).name
+    except (LookupError, ValueError):
+        return "cp1252"
 
 
 def _decoded(data: bytes, charset: str | None) -> str:

@@ -45,7 +45,7 @@ def test_pieces_fit_and_lose_only_white_space(text, kind, budget):
         ("- a a a\n\n  b b b", BlockKind.LIST_ITEM, 5, ["- a a a", "  b b b"]),
         ("a a a\nb b b", BlockKind.QUOTE, 4, ["a a a", "b b b"]),
         (r"One one. Two\n\nthree. Four", BlockKind.PARAGRAPH, 9, [r"One one. Two\n\n", "three. Four"]),
-        (r"f(one, 'two\n\nthree')" + "\nfour", BlockKind.CODE, 16, [r"f(one, 'two\n\nthree')", "four"]),
+        (r"f(one, 'two\n\nthree')" + "\nfour", BlockKind.CODE, 12, [r"f(one, 'two\n\nthree')", "four"]),
         ("日本語。中国語。", BlockKind.PARAGRAPH, 3, ["日本語。", "中国語。"]),
         ("f. g\n\n  x\n  y", BlockKind.CODE, 3, ["f. g", "  x\n  y"]),
         ("f. g\n  x. y", BlockKind.CODE, 3, ["f. g", "  x. y"]),

@@ -120,7 +120,7 @@ def test_a_forwarded_message_is_a_section():
         ("us-ascii", "grüße".encode(), "grüße"),
         ("iso-8859-1", "grüße".encode(), "grüße"),
         ("iso-8859-1", "grüße".encode("latin-1"), "grüße"),
-        ("no-such-charset", "grüße".encode("latin-1"), "grüße"),
+        ("no-such-charset", "viele schöne Grüße an alle".encode("latin-1"), "viele schöne Grüße an alle"),
         ("koi8-r", "привет всем".encode("koi8-r"), "привет всем"),
         ("iso-2022-jp", "日本語".encode("iso-2022-jp"), "日本語"),
         ("utf-8", b"\xff ok and more text than that", " ok and more text than that"),
@@ -171,10 +171,11 @@ def test_dates_that_cannot_be_read_do_no_harm(date):
         b"Content-Transfer-Encoding: x-nothing\n",
         b"Content-Disposition: inline; filename*=no'such'%ff\n",
         b"no colon here\n",
+        b'Content-Type: text/plain; charset="\0"\n',
     ],
 )
 def test_malformed_headers_lose_no_text(head):
-    assert "the text" in parse(HEAD + head + b"\nthe text", EMAIL).text
+    assert "the text" in parse(HEAD + head + b"\nthe text, sch\xc3\xb6n", EMAIL).text
 
 
 def test_an_empty_file_is_an_empty_document_and_anything_else_is_refused():
