@@ -19,6 +19,7 @@ from rag_pipeline.errors import DocumentError
 from rag_pipeline.settings import Parsing
 
 _EVERY_SECONDS = 0.02
+_WORKER = "rag_pipeline.documents.worker"
 
 
 class _Watch(threading.Thread):
@@ -34,7 +35,8 @@ class _Watch(threading.Thread):
         while not self._end.wait(_EVERY_SECONDS):
             for child in this.children():
                 with suppress(psutil.Error):  # it ended meanwhile
-                    self.peak_mb = max(self.peak_mb, child.memory_info().rss / 2**20)
+                    if _WORKER in child.cmdline():  # until then it shows its parent's memory as its own
+                        self.peak_mb = max(self.peak_mb, child.memory_info().rss / 2**20)
 
     def stop(self) -> None:
         self._end.set()

@@ -31,13 +31,13 @@ def parse(data: bytes) -> Document:
     """
     text = canonical(data)
     declared = front_matter.read(text)
-    tree, substitutions = doctree(text[declared.end :])
-    pages = _Pages(substitutions)
-    pages.children(tree, BlockKind.PARAGRAPH, 0, 0)
-    return pages.writer.document(declared.title or pages.writer.headline, declared.metadata)
+    root, substitutions = doctree(text[declared.end :])
+    tree = _Tree(substitutions)
+    tree.children(root, BlockKind.PARAGRAPH, 0, 0)
+    return tree.writer.document(declared.title or tree.writer.headline, declared.metadata)
 
 
-class _Pages:
+class _Tree:
     """Writes the tree in order. A `kind` and a list depth `level` say what running text becomes."""
 
     def __init__(self, substitutions: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from rag_pipeline.documents.canonical import clean
 from rag_pipeline.documents.rst_inline import plain
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.model import BlockKind, Document
-from rag_pipeline_tests.unit.documents.generated import NASTY
+from rag_pipeline_tests.unit.documents.generated_rst import MARKS, RST_TEXT, WORDS
 from rag_pipeline_tests.unit.documents.laws import assert_chunks_cover, assert_lawful, count, parsed
 
 RST = "text/x-rst"
@@ -278,47 +278,7 @@ def test_damaged_markup_keeps_its_words():
     assert [word for word in re.findall(r"\w+", source) if word not in text] == []
 
 
-def _indent(text: str, by: int) -> str:
-    return "\n".join(" " * by + line if line else "" for line in text.split("\n"))
-
-
-WORD = st.integers(0, 10**6).map("w{}".format)
-WORDS = st.lists(WORD, min_size=1, max_size=8).map(" ".join)
-LINES = st.lists(WORDS, min_size=1, max_size=3).map("\n".join)
-LEAF = st.one_of(
-    LINES,
-    WORDS.map("*{0}* ``{0}`` :ref:`{0} <x>` `{0} <http://x>`_ **{0}**".format),
-    st.tuples(WORDS, st.sampled_from("=-~^")).map(lambda pair: f"{pair[0]}\n{pair[1] * (len(pair[0]) + 1)}"),
-    LINES.map(lambda text: "::\n\n" + _indent(text, 4)),
-    st.tuples(WORDS, WORDS).map(lambda pair: f":{pair[0]}: {pair[1]}"),
-    st.tuples(WORD, WORD).map(lambda pair: f"======== ========\n{pair[0]:8} {pair[1]}\n======== ========"),
-    WORDS.map(".. [1] {}".format),
-)
-DIRECTIVE = st.sampled_from(
-    ["note", "unknown", "topic", "deprecated", "function", "seealso", "rubric", "tip", "my:own"]
-)
-RST_TEXT = st.lists(
-    st.recursive(
-        LEAF,
-        lambda inner: st.one_of(
-            inner.map(lambda text: _indent(text, 2)),
-            st.lists(inner, min_size=1, max_size=3).map(
-                lambda items: "\n\n".join("* " + _indent(item, 2)[2:] for item in items)
-            ),
-            st.lists(inner, min_size=1, max_size=3).map(
-                lambda items: "\n\n".join("#. " + _indent(item, 3)[3:] for item in items)
-            ),
-            st.tuples(WORDS, inner).map(lambda pair: f"{pair[0]}\n{_indent(pair[1], 2)}"),
-            st.tuples(DIRECTIVE, WORDS, inner).map(lambda t: f".. {t[0]}:: {t[1]}\n\n{_indent(t[2], 3)}"),
-        ),
-        max_leaves=5,
-    ),
-    max_size=6,
-).map("\n\n".join)
-MARKS = st.text("=-~*`|:_.[]#+>\\ \t\nab1" + NASTY, max_size=60)
-
-
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(RST_TEXT)
 def test_no_word_is_lost(source):
     document = parse(source.encode(), RST)
@@ -326,7 +286,7 @@ def test_no_word_is_lost(source):
     assert [word for word in re.findall(r"w\d+", source) if word not in kept] == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(RST_TEXT | MARKS | st.lists(RST_TEXT | MARKS, max_size=4).map("\n".join))
 def test_laws(source):
     source = clean(source)

@@ -252,7 +252,7 @@ FILES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(FILES, st.sampled_from(KINDS))
 def test_laws(source, kind):
     document = parsed(source.encode("utf-8", "replace"), kind)
