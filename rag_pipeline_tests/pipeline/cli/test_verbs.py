@@ -22,19 +22,17 @@ REFRESH_KEYS = {
 }
 STATUS_KEYS = {"source", "documents", "chunks", "as_of", "stale", "oldest_unpublished_change", "quarantined"}
 HIT_KEYS = [
-    *(
-        "chunk_id",
-        "document_id",
-        "source",
-        "uri",
-        "title",
-        "heading_path",
-        "text",
-        "window",
-        "modified_at",
-        "position",
-        "place",
-    ),
+    "chunk_id",
+    "document_id",
+    "source",
+    "uri",
+    "title",
+    "heading_path",
+    "text",
+    "window",
+    "modified_at",
+    "position",
+    "place",
 ]
 
 
