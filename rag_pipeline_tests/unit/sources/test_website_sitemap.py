@@ -75,7 +75,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
         b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><urlset/>',
         b'<!DOCTYPE x [<!ENTITY y SYSTEM "file:///etc/passwd">]><urlset><url><loc>&y;</loc></url></urlset>',
         b"<?xml version='1.0' encoding='UTF-7'?>+ADwAIQ-DOCTYPE x+AD4-<urlset/>",
-        gzip.compress(b"<urlset/>")[:-2],
+        gzip.compress(b"<urlset/>", mtime=0)[:-2],
         b"\x1f\x8bnot gzip",
         gzip.compress(b" " * (MAX_BYTES + 1)),
         b"http://h/" + b"a" * MAX_BYTES,
