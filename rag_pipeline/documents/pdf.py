@@ -57,8 +57,8 @@ def parse(data: bytes) -> Document:
         pages = len(document)
     finally:
         document.close()
-    if len(blank) == pages:
-        raise DocumentError("no_text_layer: its pages are pictures; run character recognition and offer the result")
+    if not pieces:
+        raise DocumentError("no_text_layer: its pages are pictures or empty; recognise the characters, then offer it")
     if not entries:
         mark_headings(pieces)
     return _written(pieces, declared, pages, blank)
@@ -127,12 +127,15 @@ def _written(pieces: list[Piece], declared: dict[str, str], pages: int, blank: l
 
 
 def _gap(one: Piece, other: Piece) -> int:
+    """Line ends between two pieces; a heading without text stands where the next one begins."""
+    if not one.parts:
+        return 0
     return 1 if one.kind is other.kind is BlockKind.LIST_ITEM else 2
 
 
 def _block(piece: Piece, text: str, start: int) -> Block:
     header_end = start + (text.find("\n") if "\n" in text else len(text)) if piece.kind is BlockKind.TABLE else None
-    title = _line(piece.title if text == piece.text else text) if piece.kind is BlockKind.HEADING else ""
+    title = _line(text if piece.title == piece.text else piece.title) if piece.kind is BlockKind.HEADING else ""
     return Block(piece.kind, start, start + len(text), piece.level, title, header_end, place=Place(pages=piece.pages))
 
 

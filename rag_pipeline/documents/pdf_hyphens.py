@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_OPEN = "\x02"  # canonical text has no control characters, so the mark cannot be taken for text
+_OPEN, _OPEN_NAME = "\x02", "\x03"  # canonical text has no control characters: marks cannot be taken for text
 _WORD_LIMIT = 200  # characters at a line's end in which its last word is looked for
 _BROKEN = re.compile(r"[^\W\d_][-\u2010\u00ad]$")
 _ATTACHED = re.compile(r"\w[-\u2010]$")
@@ -18,22 +18,22 @@ _ADDRESS = re.compile(r"\S+://\S*[/.?=&_-]$")
 _PATH = re.compile(r"\S*[/_]$")
 _WORD = r"[^\W\d_]+(?:[-\u2010][^\W\d_]+)*"
 _WORDS = re.compile(_WORD)
-_QUESTION = re.compile(rf"({_WORD}){_OPEN}({_WORD})")
+_QUESTION = re.compile(rf"({_WORD})([{_OPEN}{_OPEN_NAME}])({_WORD})")
 
 
 def append(parts: list[str], line: str, *, mono: bool) -> None:
     """Add a line to the lines before it; `mono` says that both sides of the break are in a monospaced type.
 
-    Such type is for names and code, in which TeX and its like break lines without a hyphen of their own.
+    Such type is for names and code, in which a hyphen more likely belongs to the word.
     """
     if not parts or not line:
         parts.append(line)
         return
     text = parts[-1]
     last = text[-_WORD_LIMIT:].rpartition(" ")[2]
-    if line[0].islower() and not mono and _BROKEN.search(last[-2:]):
+    if line[0].islower() and _BROKEN.search(last[-2:]):
         parts[-1] = text[:-1]
-        parts += (_OPEN, line)
+        parts += (_OPEN_NAME if mono else _OPEN, line)
     elif last.endswith("\u00ad"):
         parts[-1] = text[:-1]
         parts.append(line)
@@ -45,20 +45,22 @@ def append(parts: list[str], line: str, *, mono: bool) -> None:
 
 def decide(texts: Sequence[str]) -> list[str]:
     """Return the texts without marks: joined, or with the hyphen where it belongs to the word."""
-    if not any(_OPEN in text for text in texts):
+    if not any(_OPEN in text or _OPEN_NAME in text for text in texts):
         return list(texts)
     known = _known(texts)
 
     def answer(match: re.Match[str]) -> str:
-        first, second = match[1], match[2]
+        first, mark, second = match.groups()
         whole, compound = f"{first}{second}".casefold(), f"{first}-{second}".casefold()
         if known[whole] or known[compound]:
             return f"{first}{second}" if known[whole] >= known[compound] else f"{first}-{second}"
         parts = (first.rpartition("-")[2].casefold(), second.partition("-")[0].casefold())
-        return f"{first}-{second}" if all(known[part] for part in parts) else f"{first}{second}"
+        is_compound = mark == _OPEN_NAME or all(known[part] for part in parts)
+        return f"{first}-{second}" if is_compound else f"{first}{second}"
 
     # Twice, because a word may be divided by two line ends.
-    return [_QUESTION.sub(answer, _QUESTION.sub(answer, text)).replace(_OPEN, "") for text in texts]
+    decided = (_QUESTION.sub(answer, _QUESTION.sub(answer, text)) for text in texts)
+    return [text.replace(_OPEN, "").replace(_OPEN_NAME, "-") for text in decided]
 
 
 def _known(texts: Iterable[str]) -> Counter[str]:
@@ -66,7 +68,7 @@ def _known(texts: Iterable[str]) -> Counter[str]:
     known: Counter[str] = Counter()
     for text in texts:
         for match in _WORDS.finditer(text):
-            if _OPEN in text[max(0, match.start() - 1) : match.end() + 1]:
+            if not {_OPEN, _OPEN_NAME}.isdisjoint(text[max(0, match.start() - 1) : match.end() + 1]):
                 continue
             word = match[0].casefold().replace("\u2010", "-")
             known[word] += 1

@@ -23,6 +23,8 @@ _MAX_BINS = 1_000
 _MAX_DEPTH = 6  # nested gutters: more columns than this are a table
 _MIN_ROWS = 3
 _MONO = 0.85  # of a line's characters are in a monospaced type; others are signs that the type lacks
+_WIDE = 0.25  # of the text's width is a column's
+_MIN_WORDS = 3  # in a line of prose
 _PROSE = 0.7  # of a column's width is filled by the median line of prose
 
 
@@ -55,7 +57,7 @@ Column = list[Line]
 def columns(page: Page) -> list[Column]:
     """Return the page's columns of lines in reading order."""
     found, words = tables(page)
-    pieces = [*_pieces(words), *(Line(t.left, t.right, t.top, 1.0, False, False, (), t.rows) for t in found)]
+    pieces = [*_pieces(words), *(Line(t.left, t.right, t.top, t.size, False, False, (), t.rows) for t in found)]
     return [lines for group in _divided(pieces, 0) if (lines := _lines(group))]
 
 
@@ -176,12 +178,14 @@ def _are_columns(band: list[Line], left: list[Line], right: list[Line], gutter: 
     changes = sum((id(one) in lefts) != (id(other) in lefts) for one, other in pairwise(ordered))
     if changes <= max(1, len(band) // 20):
         return True
-    return min(len(left), len(right)) > _MIN_ROWS and _is_prose(left) and _is_prose(right)
+    extent = max(piece.right for piece in band) - min(piece.left for piece in band)
+    return min(len(left), len(right)) > _MIN_ROWS and _is_prose(left, extent) and _is_prose(right, extent)
 
 
-def _is_prose(side: Sequence[Line]) -> bool:
+def _is_prose(side: Sequence[Line], extent: float) -> bool:
     width = max(piece.right for piece in side) - min(piece.left for piece in side)
-    return statistics.median(piece.right - piece.left for piece in side) >= _PROSE * width
+    filled = statistics.median(piece.right - piece.left for piece in side) >= _PROSE * width
+    return filled and width >= _WIDE * extent and sum(len(piece.words) for piece in side) >= _MIN_WORDS * len(side)
 
 
 def _lines(pieces: list[Line]) -> Column:

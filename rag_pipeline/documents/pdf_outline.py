@@ -127,7 +127,8 @@ def _spot(entry: Entry, lines: Sequence[Line], keys: Sequence[str], taken: set[i
             if _means(spelled, title):
                 distance = 0.0 if entry.top is None else abs(entry.top - lines[first].base - lines[first].size)
                 # The longest at the place wins, so that the number on the line above is part of it.
-                rank = (distance // 150, -lines[first].size, first - end, Spot(entry, first, end + 1))
+                size = max(line.size for line in lines[first : end + 1])
+                rank = (distance // 150, -size, first - end, Spot(entry, first, end + 1))
                 if best is None or rank[:3] < best[:3]:
                     best = rank
     return best[3] if best else None

@@ -28,14 +28,18 @@ MAX_CHARACTERS = 500_000
 _MAX_LOOKS = 1_000_000  # white words times grounds
 _LEGIBLE = 0.002  # of the page's longer side: type that is smaller cannot be read
 _WORD = re.compile(r"\S+")
-_HYPHEN = "\x02"  # PDFium's name for a hyphen at the end of a line
+_HYPHENS = "\x02\ufffe"  # PDFium's names for a hyphen at the end of a line
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
-_PLAIN = str.maketrans({_HYPHEN: "-", **_LIGATURES})
+_PLAIN = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **_LIGATURES})
 _MONOSPACE = re.compile(
     r"mono(?!type)|courier|typewriter|consol|menlo|monaco|fixed|(?:source|fira)code|[a-z]tt\d*$|[a-z]tt-", re.IGNORECASE
 )
 _BOLD = re.compile(r"bold|black|heavy|demi|-medi$|bx\d|xbtt|[a-z]xb", re.IGNORECASE)
 _FIXED_PITCH, _FORCE_BOLD = 1, 1 << 18
+_APART = 0.15  # of the size: characters of one word are closer
+_RAISED = re.compile(r"\d{1,3}$")
+_SMALLER, _HIGHER = 0.85, 0.15  # of the size: type that is raised, as the number of a note is
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Word(NamedTuple):
@@ -117,21 +121,44 @@ def _page(page: Any, text: Any, number: int) -> Page:
 
 
 def _words(text: Any, count: int) -> Iterator[tuple[_Type, Word]]:
-    unicode = pdfium.FPDFText_GetUnicode
-    characters = "".join([chr(unicode(text, index)) for index in range(count)])
+    characters = _characters(text, count)
     probe = _Probe(text)
     for match in _WORD.finditer(characters):
-        for start, end in probe.pieces(*match.span()):
-            spelled = clean(_paired(characters[start:end]).translate(_PLAIN))
+        for run in probe.runs(*match.span()):
+            spelled = characters[run.start : run.end]
+            if not (spelled.isascii() and spelled.isprintable()):
+                spelled = clean(_paired(spelled).translate(_PLAIN))
+            if note := _RAISED.search(spelled):
+                low = len(spelled) - probe.raised(run, len(note[0]))
+                spelled = spelled[:low] + spelled[low:].translate(_SUPERSCRIPTS)
             if spelled.strip():
-                style = probe.style(start)
-                left, base, right = probe.extent(start, end, style.turn)
+                style, (left, _, right, _) = run.style, run.box
+                base = probe.base(run.start, style.turn)
                 yield style, Word(left, right, base, style.size, style.bold, style.mono, spelled)
+
+
+def _characters(text: Any, count: int) -> str:
+    """The page's characters, each at the index by which PDFium knows it."""
+    buffer = (ctypes.c_ushort * (count + 1))()
+    pdfium.FPDFText_GetText(text, 0, count, buffer)
+    found = bytes(buffer)[:-2].decode("utf-16-le", "replace")
+    if len(found) == count and "\0" not in found:
+        return found
+    return "".join([chr(pdfium.FPDFText_GetUnicode(text, index)) for index in range(count)])
 
 
 def _paired(text: str) -> str:
     """Where PDFium gives halves of surrogate pairs, join them."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class _Run(NamedTuple):
+    """Characters from `start` to `end` that make a word; `box` is in the direction of the word."""
+
+    start: int
+    end: int
+    style: _Type
+    box: Box
 
 
 class _Probe:
@@ -144,28 +171,45 @@ class _Probe:
         self._objects: dict[int, _Type] = {}
         self._fonts: dict[int, tuple[bool, bool]] = {}
 
-    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the word's range, or the ranges into which jumps backwards or to another line divide it."""
-        if end - start == 1 or _follows(self._box(start), self._box(end - 1)):
-            yield start, end
+    def runs(self, start: int, end: int) -> Iterator[_Run]:
+        """Yield what PDFium took for a word, in the parts into which wide gaps and jumps divide it."""
+        style = self._style(start)
+        first = self._box(start, style.turn)
+        last = self._box(end - 1, style.turn) if end - start > 1 else first
+        if end - start == 1 or (style is self._style(end - 1) and _follows(first, last)):
+            yield _Run(start, end, style, (min(first[0], last[0]), first[1], max(first[2], last[2]), first[3]))
             return
-        boxes = [self._box(index) for index in range(start, end)]
+        boxes = [self._box(index, style.turn) for index in range(start, end)]
         begun = 0
-        for index in range(1, len(boxes)):
-            if not _follows(boxes[index - 1], boxes[index]):
-                yield start + begun, start + index
+        for index in range(1, len(boxes) + 1):
+            one, other = boxes[index - 1], boxes[index] if index < len(boxes) else None
+            if other is None or not _follows(one, other) or other[0] - one[2] > _APART * style.size:
+                box = boxes[begun]
+                yield _Run(
+                    start + begun,
+                    start + index,
+                    self._style(start + begun),
+                    (min(box[0], one[0]), box[1], max(box[2], one[2]), box[3]),
+                )
                 begun = index
-        yield start + begun, end
 
-    def extent(self, start: int, end: int, turn: int) -> tuple[float, float, float]:
-        """Left, base line and right of a word in its own direction."""
-        first, last = turned(self._box(start), turn), turned(self._box(end - 1), turn)
-        pdfium.FPDFText_GetCharOrigin(self._text, start, self._x, self._y)
+    def raised(self, run: _Run, digits: int) -> int:
+        """How many of the digits that end the word are smaller and higher than its first character."""
+        size, turn = run.style.size, run.style.turn
+        base = self.base(run.start, turn)
+        for count in range(min(digits, run.end - run.start - 1)):
+            index = run.end - count - 1
+            if self._style(index).size > _SMALLER * size or self.base(index, turn) - base < _HIGHER * size:
+                return count
+        return min(digits, run.end - run.start - 1)
+
+    def base(self, index: int, turn: int) -> float:
+        """The line on which the character stands."""
+        pdfium.FPDFText_GetCharOrigin(self._text, index, self._x, self._y)
         x, y = self._x.value, self._y.value
-        return min(first[0], last[0]), turned((x, y, x, y), turn)[1], max(first[2], last[2])
+        return turned((x, y, x, y), turn)[1]
 
-    def style(self, index: int) -> _Type:
-        """How the character is set."""
+    def _style(self, index: int) -> _Type:
         pointer = pdfium.FPDFText_GetTextObject(self._text, index)
         if not pointer:
             return self._type(None, index)
@@ -174,10 +218,11 @@ class _Probe:
             self._objects[address] = self._type(pdfium.FPDFTextObj_GetFont(pointer), index)
         return self._objects[address]
 
-    def _box(self, index: int) -> Box:
+    def _box(self, index: int, turn: int) -> Box:
         rect = self._rect
         pdfium.FPDFText_GetLooseCharBox(self._text, index, rect)
-        return rect.left, rect.bottom, rect.right, rect.top
+        box = (rect.left, rect.bottom, rect.right, rect.top)
+        return turned(box, turn) if turn else box
 
     def _type(self, font: Any, index: int) -> _Type:
         matrix = pdfium.FS_MATRIX(1, 0, 0, 1, 0, 0)
@@ -204,15 +249,13 @@ class _Probe:
 
 
 def _follows(one: Box, other: Box) -> bool:
-    """Whether one character can stand in a word with an earlier one: beside it, or above or below it."""
-    height, width = min(one[3] - one[1], other[3] - other[1]), min(one[2] - one[0], other[2] - other[0])
-    level = min(one[3], other[3]) - max(one[1], other[1]) > 0.3 * height and other[2] > one[0]
-    plumb = min(one[2], other[2]) - max(one[0], other[0]) > 0.3 * width
-    return level or plumb
+    """Whether one character can stand in a word with an earlier one: on its line, and not before it."""
+    height = min(one[3] - one[1], other[3] - other[1])
+    return min(one[3], other[3]) - max(one[1], other[1]) > 0.3 * height and other[2] > one[0]
 
 
 def _inside(word: Word, box: Box) -> bool:
-    return box[0] - 1 <= (word.left + word.right) / 2 <= box[2] + 1 and box[1] - 1 <= word.base <= box[3] + 1
+    return word.right > box[0] and word.left < box[2] and box[1] - 1 <= word.base <= box[3] + 1
 
 
 def _seen(found: list[tuple[_Type, Word]], areas: list[Box] | None) -> list[tuple[_Type, Word]]:

@@ -20,8 +20,9 @@ from rag_pipeline.model import BlockKind
 
 _BULLETS = "•●◦▪■□‣⁃∙·○◆◇►▶➢✓✔❖\uf0b7\uf0a7"
 _BULLET = re.compile(rf"[{_BULLETS}]")
+_SIGN = re.compile(rf"[{_BULLETS}*–—-]")
 _DASH_OR_NUMBER = re.compile(r"[*–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]")
-_LEADER = re.compile(r"(?: ?[.…_]){5,}")
+_LEADER = re.compile(r" ?(?:[.…] ?){5,}")
 _ENDED = re.compile(r"[.!?:;]['\"”’)\]]*$")
 _WIDER = 1.25  # of the usual distance between lines: a gap
 _USUAL = (0.8, 2.4)  # of the size: distances between lines that may be the usual one
@@ -132,7 +133,7 @@ class Paragraphs:
             self._start(BlockKind.PARAGRAPH, [_text(at.line)], at)
 
     def _table(self, at: _At, previous: _Open | None) -> None:
-        rows = [" | ".join(row).strip() for row in at.line.rows]
+        rows = [_row(row) for row in at.line.rows]
         if at.border and previous and previous.piece.kind is BlockKind.TABLE:
             last = previous.last.line
             if len(last.rows[0]) == len(at.line.rows[0]) and abs(_width(last) - _width(at.line)) <= _EDGE:
@@ -164,8 +165,8 @@ class Paragraphs:
         if not self._items or at.indent > self._items[-1] + _EDGE:
             self._items.append(at.indent)
         text = _text(at.line)
-        if _BULLET.match(marker):
-            text = "- " + text.lstrip(marker[0]).lstrip()
+        if _SIGN.match(marker):
+            text = "- " + text[1:].lstrip()
         self._start(BlockKind.LIST_ITEM, [text], at, level=len(self._items))
         if len(at.line.words) > 1:
             self._recent[-1].hang = at.line.words[1].left - at.edge
@@ -221,7 +222,7 @@ class Paragraphs:
             last, first = open_.last.line, at.line
             if _one_type(last, first):
                 text, word = open_.piece.parts[-1], first.words[0].text
-                if _DASH_OR_NUMBER.fullmatch(word) or _BULLET.match(word) or _LEADER.search(text):
+                if _DASH_OR_NUMBER.fullmatch(word) or _BULLET.match(word) or _LEADER.search(last.text):
                     return None
                 cut = text.endswith(("-", "\u00ad")) or not (_ENDED.search(text) or _would_fit(open_.last, first))
                 return open_ if cut or (word[0].islower() and not _ENDED.search(text)) else None
@@ -278,6 +279,12 @@ def _groups(column: Column) -> Iterator[list[Line]]:
 def _text(line: Line) -> str:
     """The line's words; the dots that lead to a page number are one sign."""
     return _LEADER.sub(" … ", line.text) if _LEADER.search(line.text) else line.text
+
+
+def _row(cells: Sequence[str]) -> str:
+    """The cells with bars between them; empty ones at the end say nothing."""
+    used = max(index for index, cell in enumerate(cells) if cell) + 1
+    return " | ".join(cells[:used]).strip()
 
 
 def _width(line: Line) -> float:

@@ -7,6 +7,8 @@ A single frame is no table, nor is a list of frames below each other, nor a draw
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 from rag_pipeline.documents.pdf_drawings import Rule
@@ -22,11 +24,12 @@ _LEVEL = 0.45  # of the size: words whose baselines differ less stand on one lin
 
 
 class Table(NamedTuple):
-    """Where a table stands (points), and its rows of cells."""
+    """Where a table stands and how large its type is (points), and its rows of cells."""
 
     left: float
     right: float
     top: float
+    size: float
     rows: tuple[tuple[str, ...], ...]
 
 
@@ -48,7 +51,8 @@ def tables(page: Page) -> tuple[list[Table], list[Word]]:
         inside, outside = _parted(words, grid)
         rows = _rows(inside, grid)
         if rows:
-            found.append(Table(grid.xs[0], grid.xs[-1], grid.ys[0], rows))
+            size = median(word.size for word in inside)
+            found.append(Table(grid.xs[0], grid.xs[-1], grid.ys[0], size, rows))
             words = outside
     return found, words
 
@@ -141,21 +145,23 @@ def _rows(words: list[Word], grid: _Grid) -> tuple[tuple[str, ...], ...]:
 
 def _spans(grid: _Grid) -> list[list[tuple[int, int]]]:
     """For each cell, the first cell of the span that it belongs to: no line is drawn between them."""
+    down = [[rule for rule in grid.down if abs(rule.at - x) <= _SAME] for x in grid.xs]
+    across = [[rule for rule in grid.across if abs(rule.at - y) <= _SAME] for y in grid.ys]
     spans: list[list[tuple[int, int]]] = []
-    for row, (top, bottom) in enumerate(zip(grid.ys, grid.ys[1:], strict=False)):
+    for row, (top, bottom) in enumerate(pairwise(grid.ys)):
         spans.append([])
-        for column, (left, right) in enumerate(zip(grid.xs, grid.xs[1:], strict=False)):
+        for column, (left, right) in enumerate(pairwise(grid.xs)):
             first = (row, column)
-            if column and not _drawn(grid.down, left, (top + bottom) / 2):
+            if column and not _drawn(down[column], (top + bottom) / 2):
                 first = spans[row][column - 1]
-            elif row and not _drawn(grid.across, top, (left + right) / 2):
+            elif row and not _drawn(across[row], (left + right) / 2):
                 first = spans[row - 1][column]
             spans[row].append(first)
     return spans
 
 
-def _drawn(rules: Sequence[Rule], at: float, through: float) -> bool:
-    return any(abs(rule.at - at) <= _SAME and rule.start - _MEET <= through <= rule.end + _MEET for rule in rules)
+def _drawn(rules: Sequence[Rule], through: float) -> bool:
+    return any(rule.start - _MEET <= through <= rule.end + _MEET for rule in rules)
 
 
 def _text(words: list[Word]) -> str:
