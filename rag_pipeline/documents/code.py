@@ -54,8 +54,10 @@ def _structured(text: str, language: str, lines: Lines) -> tuple[str, list[Block
     """The title and the blocks that the syntax tree tells; no blocks if there are too many errors in it."""
     grammar_language, grammar, query = load(language)
     root = Parser(grammar_language).parse(_one_byte_each(text)).root_node
+    if root.is_error:  # first: a query takes quadratic time over the many children that such a root has
+        return "", []
     found = QueryCursor(query).captures(root)
-    if root.is_error or _extent(found.get("error", [])) > _MAX_ERRORS * len(text):
+    if _extent(found.get("error", [])) > _MAX_ERRORS * len(text):
         return "", []
     seams = Seams(text, found.get("body", []), grammar, lines)
     outline = Outline(text, grammar, lines).of(root)

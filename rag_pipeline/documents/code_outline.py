@@ -136,11 +136,25 @@ class Outline:
         body = scope.child_by_field_name("body")
         if body is None:
             return [replace(member, role=_Role.STATEMENT, definition=None)]
-        begin, end = self._lines.visible(body.start_byte), self._lines.stripped(body.start_byte, body.end_byte)
+        leads = self._leads(scope, body)
+        start = leads[0].start_byte if leads else body.start_byte
+        begin, end = self._lines.visible(start), self._lines.stripped(body.start_byte, body.end_byte)
         head = _Member(_Role.STATEMENT, member.start, self._lines.stripped(member.start, begin))
         tail = self._lines.visible(end)
         closers = [_Member(_Role.CLOSER, tail, member.end)] if tail < member.end else []
-        return [head, *self._members(body.children, 0), *closers]
+        return [head, *self._members([*leads, *body.children], 0), *closers]
+
+    def _leads(self, scope: Node, body: Node) -> list[Node]:
+        """The comments on lines of their own that some grammars put before a body instead of into it."""
+        leads: list[Node] = []
+        for node in scope.children:
+            if node.start_byte >= body.start_byte:
+                break
+            if node.type not in self._grammar.leads:
+                leads = []
+            elif leads or self._lines.begins(node.start_byte):
+                leads.append(node)
+        return leads if leads and leads[0].start_byte > scope.start_byte else []
 
     def _members(self, nodes: Iterable[Node], depth: int) -> list[_Member]:
         """The members among some siblings; what is transparent is replaced by its own if definitions are in it."""
