@@ -185,7 +185,7 @@ def test_no_row_of_a_long_table_is_lost(parsers: Parsers) -> None:
     "page", [b"<div>" * 1_000_000 + b"x", b"<p " + b" ".join(b"a%d=1" % n for n in range(1_500_000)) + b">x"]
 )
 def test_a_page_that_takes_too_long_is_stopped_at_the_limit(page: bytes) -> None:
-    with Parsers(Parsing(seconds=1, processes=2)) as parsers:
+    with Parsers(Parsing(seconds=1, memory_mb=6144, processes=2)) as parsers:
         started = time.monotonic()
         found = outcome(parsers, page, types.HTML)
         assert time.monotonic() - started < 8
