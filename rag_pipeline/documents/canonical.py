@@ -68,6 +68,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
+            if encoding == "utf-8":
+                _refuse_binary(data[len(mark) :][:_SAMPLE])
             return _tolerable(data[len(mark) :].decode(encoding, "replace"), encoding)
     _refuse_binary(data[:_SAMPLE])
     try:
@@ -84,8 +86,9 @@ def clean(text: str) -> str:
 
 
 def _refuse_binary(sample: bytes) -> None:
-    controls = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
-    if controls > 4 and controls > len(sample) / 20:
+    text = sample.translate(None, b"\r\n")  # the same share of controls whatever the line ends
+    controls = len(text) - len(text.translate(None, _CONTROL_BYTES))
+    if controls > 4 and controls > len(text) / 20:
         raise DocumentError("looks binary (NUL or control bytes); exclude it, or give UTF-16 text a byte order mark")
 
 

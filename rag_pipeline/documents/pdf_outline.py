@@ -127,6 +127,9 @@ def _spot(entry: Entry, lines: Sequence[Line], keys: Sequence[str], taken: set[i
             if _means(spelled, title):
                 distance = 0.0 if entry.top is None else abs(entry.top - lines[first].base - lines[first].size)
                 # The longest at the place wins, so that the number on the line above is part of it.
+                sizes = {round(line.size) for line in lines[first : end + 1]}
+                if len(sizes) > 1 and keys[end] != title and title in keys:
+                    continue  # stray letters around another heading happen to spell this one
                 size = max(line.size for line in lines[first : end + 1])
                 rank = (distance // 150, -size, first - end, Spot(entry, first, end + 1))
                 if best is None or rank[:3] < best[:3]:

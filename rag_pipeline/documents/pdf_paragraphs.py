@@ -221,6 +221,8 @@ class Paragraphs:
                 return None
             last, first = open_.last.line, at.line
             if _one_type(last, first):
+                if first.bold and open_ is not self._recent[-1]:
+                    return None  # notes interrupt running text; what stands below a heading is no note
                 text, word = open_.piece.parts[-1], first.words[0].text
                 if _DASH_OR_NUMBER.fullmatch(word) or _BULLET.match(word) or _LEADER.search(last.text):
                     return None
