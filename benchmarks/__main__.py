@@ -21,6 +21,7 @@ BENCHMARKS = {
     "peers": "benchmarks.peers.side_by_side",
     "chunking": "benchmarks.chunking",
     "code": "benchmarks.code",
+    "pdf": "benchmarks.pdf",
     "parsing": "benchmarks.parsing",
 }
 """Each benchmark and its module, in the order of the page."""

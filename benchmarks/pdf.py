@@ -81,8 +81,9 @@ _ORDER = (
     "*In order* is the longest common subsequence of the whole manual's words. The forms disagree about where some "
     "passages stand: the text has notes at the end of a chapter, tables at their place and the table of contents "
     "after the preface; the PDF has notes at the foot of the page, tables where they fit, and the contents in front. "
-    "*With moved passages* adds stretches of at least four words that follow each other in both forms, among what "
-    "is left of both. *Plain PDFium* is `get_text_range` of each page with the line ends after hyphens joined. What is "
+    "The figure to reach is of this strict order. *With moved passages* was added after seeing what is missing, and the "
+    "parser was developed on these manuals; it adds stretches of at least four words that follow each other in both forms, among what is left "
+    "of both. *Plain PDFium* is `get_text_range` of each page with the line ends after hyphens joined. What is "
     "missing after that is mostly in one form only: numbers of chapters that the PDF writes as words, items that it "
     "counts with letters, marks inside words. In debian-reference some tables run off the lower edge of their page: no "
     "reader of the PDF sees those rows (some 250 words), so we leave them out and they count as missing; plain PDFium "
@@ -94,12 +95,11 @@ def run(report: Report, options: Options) -> None:
     """Read the manuals in their three forms; without them, say why not."""
     with _unpacked() as (root, reason):
         if root is None:
-            report.text(f"Not measured: {reason}.")
+            report.text(f"Skipped: {reason}.")
             return
         rows = [_measured(manual, root, options) for manual in (_MANUALS[:1] if options.quick else _MANUALS)]
-    found = 100 * sum(row.found + row.elsewhere for row in rows) / sum(row.words for row in rows)
-    what = "words of the text version found in order (moved passages each in itself)"
-    report.goal(what, "≥ 99", found, "%", found >= 99)
+    found = 100 * sum(row.found for row in rows) / sum(row.words for row in rows)
+    report.goal("words of the text version found in order", "≥ 99", found, "%", found >= 99)
     titles = 100 * sum(row.placed for row in rows) / sum(row.titles for row in rows)
     report.goal("section titles with the right parent", "≥ 95", titles, "%", titles >= 95)
     slowest = min(row.pages / row.seconds for row in rows)

@@ -2,8 +2,9 @@
 
 Promises: pages stream through with a bounded number of neighbours held. A line goes only when it stands at
 the edge of the page, apart from all text that stays, and the same line stands at the same height of pages
-nearby: the same words, and numbers that are equal or count with the pages. Where most lines of a height are
-such, the odd one among them (the header of a chapter of one page) goes with them; so does a line that begins
+nearby: the same words, and numbers that are equal or count with the pages. What looks like a heading must
+repeat more often, for two sections may have one title: to keep a running header costs less than to lose a
+heading. Where most lines of a height are such, the odd one among them (the header of a chapter of one page) goes with them; so does a line that begins
 or ends with the number of the page (``Page 3``), whatever else it says.
 """
 
@@ -24,6 +25,7 @@ _DEPTH = 4  # lines from the edge inwards
 _APART = 1.4  # of the size: from the text
 _LARGER = 1.05  # than the next line inwards: a heading
 _SAME = 3.0  # points: lines of different pages stand at one height
+_HEADING_REPEATS = 3  # on further pages, of what is bold or larger than the text below it
 _SHARE = 0.6  # of the lines of a height have a like: the others go with them
 _MAX_LENGTH = 200
 _NUMBER = re.compile(r"\d+")
@@ -43,7 +45,7 @@ class Sheet:
 class _Mark(NamedTuple):
     """A line at the edge of a page: its words, and by how much its numbers exceed the page's.
 
-    `outer` are those of its first two words and its last one, which may be Roman figures.
+    `outer` are those of its first two words and its last one, which may be Roman figures. `heading`: it looks like one.
     `inner` is the next line inwards, where there is a gap between them.
     """
 
@@ -52,6 +54,7 @@ class _Mark(NamedTuple):
     words: str
     offsets: tuple[int, ...]
     outer: frozenset[int]
+    heading: bool
     line: Line
     inner: Line | None
 
@@ -95,7 +98,7 @@ def _marks(page: int, lines: Sequence[Line], low: float, high: float, *, below_i
         heading = below_is_text and bool(line.bold or (inner and line.size > _LARGER * inner.size))
         outer = frozenset(value - page for word in _outer(line, heading) if (value := _value(word.text)))
         apart = inner if inner and abs(line.base - inner.base) > _APART * max(line.size, inner.size) else None
-        marks.append(_Mark(page, line.base, words, offsets, outer, line, apart))
+        marks.append(_Mark(page, line.base, words, offsets, outer, heading, line, apart))
     return marks
 
 
@@ -138,13 +141,14 @@ def _cleared(held: Sequence[tuple[Sheet, list[list[_Mark]]]], index: int, enough
 
 
 def _is_furniture(mark: _Mark, level: list[_Mark], enough: int) -> bool:
-    if sum(_alike(mark, other) for other in level) >= enough:
+    repeats = max(enough, _HEADING_REPEATS) if mark.heading else enough
+    if sum(_alike(mark, other) for other in level) >= repeats:
         return True
     paged = sum(not mark.outer.isdisjoint(other.outer) for other in level)
     if paged > enough and paged >= len(level) / 2:
         return True  # whatever else it says, it numbers the page
     alike = sum(any(_alike(one, other) for other in level if other is not one) for one in level)
-    return alike > enough and alike >= _SHARE * (len(level) + 1)
+    return alike > repeats and alike >= _SHARE * (len(level) + 1)
 
 
 def _alike(one: _Mark, other: _Mark) -> bool:

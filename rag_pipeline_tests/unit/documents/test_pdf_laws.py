@@ -42,7 +42,6 @@ PARTS = st.lists(
     ),
     min_size=2,
     max_size=6,
-    unique_by=lambda part: part.title,  # the same title at the top of all pages is a running header
 )
 
 
