@@ -78,16 +78,16 @@ _WORDS = (
     "(`Section 1.2, “Its title”`) the title goes, which only that form prints. Nothing else is left out."
 )
 _ORDER = (
-    "*In order* is the longest common subsequence of the whole manual's words. The forms disagree about where some "
-    "passages stand: the text has notes at the end of a chapter, tables at their place and the table of contents "
-    "after the preface; the PDF has notes at the foot of the page, tables where they fit, and the contents in front. "
-    "The figure to reach is of this strict order. *With moved passages* was added after seeing what is missing, and the "
-    "parser was developed on these manuals; it adds stretches of at least four words that follow each other in both forms, among what is left "
-    "of both. *Plain PDFium* is `get_text_range` of each page with the line ends after hyphens joined. What is "
-    "missing after that is mostly in one form only: numbers of chapters that the PDF writes as words, items that it "
-    "counts with letters, marks inside words. In debian-reference some tables run off the lower edge of their page: no "
-    "reader of the PDF sees those rows (some 250 words), so we leave them out and they count as missing; plain PDFium "
-    "returns them."
+    "*In order* is the longest common subsequence of the whole manual's words. The forms disagree about where "
+    "some passages stand: the text has notes at the end of a chapter, tables at their place and the table of "
+    "contents after the preface; the PDF has notes at the foot of the page, tables where they fit, and the "
+    "contents in front. The figure to reach is of this strict order. *With moved passages* was added after seeing"
+    " what is missing, and the parser was developed on these manuals; it adds stretches of at least four words "
+    "that follow each other in both forms, among what is left of both. *Plain PDFium* is `get_text_range` of each"
+    " page with the line ends after hyphens joined. What is missing after that is mostly in one form only: "
+    "numbers of chapters that the PDF writes as words, items that it counts with letters, marks inside words. In "
+    "debian-reference some tables run off the lower edge of their page: no reader of the PDF sees those rows "
+    "(some 250 words), so we leave them out and they count as missing; plain PDFium returns them."
 )
 
 

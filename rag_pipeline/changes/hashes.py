@@ -80,7 +80,7 @@ def hash_contents(
                         read += 1
                         size += len(data)
                         row |= {"content_hash": workspace.put_blob(data)}
-                        declared, problem = _declared(data, row["media_type"])
+                        declared, problem = _declared(data, row["media_type"], row["document_id"])
                         row["failure"] = problem
             unreadable += row["failure"] is not None
             row["declared_access"] = declared
@@ -115,10 +115,10 @@ def _ref(row: dict[str, Any]) -> DocumentRef:
     )
 
 
-def _declared(data: bytes, media_type: str | None) -> tuple[tuple[str, ...] | None, str | None]:
+def _declared(data: bytes, media_type: str | None, name: str) -> tuple[tuple[str, ...] | None, str | None]:
     """Return what a document declares about its readers; when that cannot be understood, nobody and the problem."""
     try:
-        return declared_access(data, media_type), None
+        return declared_access(data, media_type, name), None
     except DocumentError as error:
         return (), str(error)
 

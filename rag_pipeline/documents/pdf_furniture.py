@@ -4,8 +4,9 @@ Promises: pages stream through with a bounded number of neighbours held. A line 
 the edge of the page, apart from all text that stays, and the same line stands at the same height of pages
 nearby: the same words, and numbers that are equal or count with the pages. What looks like a heading must
 repeat more often, for two sections may have one title: to keep a running header costs less than to lose a
-heading. Where most lines of a height are such, the odd one among them (the header of a chapter of one page) goes with them; so does a line that begins
-or ends with the number of the page (``Page 3``), whatever else it says.
+heading. Where most lines of a height are such, the odd one among them (the header of a chapter of one page)
+goes with them; so does a line that begins or ends with the number of the page (``Page 3``), whatever else it
+says.
 """
 
 import re

@@ -6,23 +6,20 @@ broken is noted with its file and line, and the records around it are read all t
 
 import csv
 import io
-import os
-import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.sources.listing import Problems
 from rag_pipeline.sources.records import loaded
+from rag_pipeline.sources.safe_open import file_stream
 from rag_pipeline.sources.source import MAX_DOCUMENT_BYTES
 from rag_pipeline.sources.ticket import value_at
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
 """Endings of the files that are read, in lower case."""
 
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BOM = b"\xef\xbb\xbf"
 
 Located = tuple[str, Mapping[str, Any]]
@@ -40,7 +37,7 @@ def read_export(folder: int, name: str, label: str, records: str | None, problem
     `records` is the path of the list inside a JSON file; None means that the file is the list.
     """
     try:
-        with _opened(folder, name) as file:
+        with file_stream(folder, name) as file:
             ending = PurePosixPath(name.lower()).suffix
             if ending == ".json":
                 yield from _json(file, label, records, problems)
@@ -52,26 +49,6 @@ def read_export(folder: int, name: str, label: str, records: str | None, problem
         problems.add(f"{label}: {error.strerror}; let this user read it, or exclude it")
     except DocumentError as error:
         problems.add(f"{label}: {error}")
-
-
-@contextmanager
-def _opened(folder: int, name: str) -> Iterator[BinaryIO]:
-    """Open a regular file, no link and nothing that blocks.
-
-    Raises `OSError`, and `DocumentError` at the end when it was written to meanwhile.
-    """
-    with open(os.open(name, _OPEN, dir_fd=folder), "rb") as file:
-        before = os.fstat(file.fileno())
-        if not stat.S_ISREG(before.st_mode):
-            raise DocumentError("is not a regular file; only regular files are read")
-        yield file
-        after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns, before.st_ctime_ns) != (
-            after.st_size,
-            after.st_mtime_ns,
-            after.st_ctime_ns,
-        ):
-            raise DocumentError("changed while being read; the next refresh reads it again")
 
 
 def _json(file: BinaryIO, label: str, records: str | None, problems: Problems) -> Iterator[Located]:

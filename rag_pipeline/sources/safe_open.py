@@ -8,7 +8,10 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from rag_pipeline.errors import DocumentError
 
@@ -62,6 +65,22 @@ def read_file(folder: int, name: str, limit: int) -> bytes:
             os.close(file)
         time.sleep(pause)
     raise DocumentError("changed while being read; the next refresh tries again")
+
+
+@contextmanager
+def file_stream(folder: int, name: str) -> Iterator[BinaryIO]:
+    """Open a regular file of any size to be read from its beginning to its end.
+
+    Raises what `read_file` raises, and `DocumentError` at the end when the file was written to meanwhile:
+    what was read may then be of two versions.
+    """
+    with open(_open_file(folder, name), "rb") as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise DocumentError("is not a regular file; only regular files are read")
+        yield file
+        if _state(os.fstat(file.fileno())) != _state(before):
+            raise DocumentError("changed while being read; the next refresh reads it again")
 
 
 def _open_file(folder: int, name: str) -> int:
