@@ -66,7 +66,7 @@ _MAX_ENTRIES = 2_000
 _VTT = re.compile(r"WEBVTT(?:[ \t\n]|\Z)")
 _HTML = re.compile(r"(?:\s++|<\?xml[^>]*+>|<!--(?>.*?-->))*+<(?:!doctype\s++html|html)[\s>]", re.DOTALL | re.IGNORECASE)
 _SHEBANG = re.compile(
-    r"#![ \t]*(?:\S*/)?(?:env[ \t]++(?:-\S*[ \t]++)*+)?"
+    r"#![ \t]*(?:\S*/)?(?:env[ \t]++(?:-\S*[ \t]++)*)?"
     r"(?:(?P<python>python)|(?P<shell>(?:ba|da|k|z)?sh)|(?P<ruby>ruby)|(?P<node>node))[\d.]*+(?:\s|\Z)"
 )
 _INTERPRETERS = {
