@@ -7,7 +7,9 @@ nobody, and the connector lists the file itself as a failure so that the mistake
 
 import tomllib
 
-from rag_pipeline.model import Access
+from rag_pipeline.errors import DocumentError
+from rag_pipeline.model import NOBODY, Access
+from rag_pipeline.sources.safe_open import read_file
 
 ACCESS_FILE = ".access.toml"
 MAX_ACCESS_BYTES = 1_000_000
@@ -25,6 +27,17 @@ def parse_access(data: bytes) -> Access:
     if "access" not in values:
         raise ValueError('no access; write access = ["group:NAME"], or access = [] for nobody')
     return Access.of(_principals(values, "access"), _principals(values, "deny"))
+
+
+def narrowed_in(folder: int, access: Access) -> tuple[Access, str | None]:
+    """Return `access` as the ``.access.toml`` of an open folder narrows it.
+
+    When that file cannot be read or understood nobody is left, and the second value is the reason.
+    """
+    try:
+        return access.narrowed(parse_access(read_file(folder, ACCESS_FILE, MAX_ACCESS_BYTES))), None
+    except (OSError, ValueError, DocumentError) as error:
+        return access.narrowed(NOBODY), f"nobody may read what it governs: {error}"
 
 
 def _principals(values: dict[str, object], key: str) -> list[str]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rag_pipeline.errors import ConfigurationError, DocumentError, TransientError
-from rag_pipeline.model import NOBODY, Access, DocumentRef, Failure, ListingEnd
+from rag_pipeline.model import Access, DocumentRef, Failure, ListingEnd
 from rag_pipeline.settings import FilesSettings
-from rag_pipeline.sources.access_files import ACCESS_FILE, MAX_ACCESS_BYTES, parse_access
+from rag_pipeline.sources.access_files import ACCESS_FILE, narrowed_in
 from rag_pipeline.sources.globs import PathFilter
 from rag_pipeline.sources.listing import Problems, escaped_id, is_storable, moment
 from rag_pipeline.sources.media_types import media_type
@@ -123,11 +123,9 @@ class FilesSource:
             with os.scandir(descriptor) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
             if any(entry.name == ACCESS_FILE for entry in entries):
-                try:
-                    access = access.narrowed(parse_access(read_file(descriptor, ACCESS_FILE, MAX_ACCESS_BYTES)))
-                except (OSError, ValueError, DocumentError) as error:
-                    access = access.narrowed(NOBODY)
-                    yield self._failure(prefix + ACCESS_FILE, f"nobody may read what it governs: {error}")
+                access, wrong = narrowed_in(descriptor, access)
+                if wrong:
+                    yield self._failure(prefix + ACCESS_FILE, wrong)
             for entry in entries:
                 path = prefix + entry.name
                 if entry.name in (ACCESS_FILE, ".git") or path == self._workspace or self._filter.excludes(path):

@@ -6,6 +6,8 @@
   nothing. What `fetch` returns always has the token that was listed.
 - A record that does not fit the fields is a failure. A file, line or record that cannot even be named makes
   the listing incomplete, for nobody can say which documents it stood for.
+- An ``.access.toml`` narrows the access of every record of the files in and below its folder; one that cannot
+  be understood admits nobody, and is a failure.
 - Symbolic links are not followed; only the configured path itself may be one.
 """
 
@@ -17,14 +19,14 @@ from typing import Any
 from urllib.parse import quote
 
 from rag_pipeline.errors import ConfigurationError, DocumentError, TransientError
-from rag_pipeline.model import DocumentRef, Failure, ListingEnd
+from rag_pipeline.model import NOBODY, DocumentRef, Failure, ListingEnd
 from rag_pipeline.settings import TicketsSettings
-from rag_pipeline.sources.exports import ENDINGS, Located, is_export, read_export
+from rag_pipeline.sources.export_files import ExportFile, export_files
+from rag_pipeline.sources.exports import ENDINGS, is_export, read_export
 from rag_pipeline.sources.globs import PathFilter
-from rag_pipeline.sources.listing import Problems
+from rag_pipeline.sources.listing import Problems, escaped_id, is_storable
 from rag_pipeline.sources.media_types import TICKET
 from rag_pipeline.sources.records import Spool, instant, readers, record_id, record_url, ticket_bytes
-from rag_pipeline.sources.safe_open import open_folder, open_root
 from rag_pipeline.sources.ticket import value_at
 from rag_pipeline.storable import storable
 
@@ -49,7 +51,7 @@ class TicketsSource:
             )
         problems = Problems()
         try:
-            record = next((record for _, _, record in self._records(problems)), None)
+            record = next((record for _, _, record in self._records(problems, {})), None)
         except OSError as error:
             raise ConfigurationError(
                 f"rag.toml: {self._setting}.path: {self._path}: {error.strerror}; "
@@ -67,14 +69,17 @@ class TicketsSource:
         """Yield the records file by file, in the files' own order."""
         self._forget()
         problems = Problems()
+        unreadable: dict[str, str] = {}
         try:
-            for path, place, record in self._records(problems):
+            for file, place, record in self._records(problems, unreadable):
                 try:
-                    yield self._document(record_id(record, self._settings.fields), path, record)
+                    yield self._document(record_id(record, self._settings.fields), file, record)
                 except DocumentError as error:
-                    problems.add(f"{path!r}: {place} {error}")
+                    problems.add(f"{file.path!r}: {place} {error}")
         except OSError as error:
             problems.add(f"{self._path}: {error.strerror}")
+        for path, reason in unreadable.items():
+            yield Failure(path if is_storable(path) else escaped_id(path), self._uri(path), reason, NOBODY)
         yield problems.end()
 
     def fetch(self, ref: DocumentRef) -> bytes:
@@ -95,10 +100,10 @@ class TicketsSource:
         """Give back the disk space of what was kept at hand."""
         self._forget()
 
-    def _document(self, name: str, path: str, record: Mapping[str, Any]) -> DocumentRef | Failure:
+    def _document(self, name: str, file: ExportFile, record: Mapping[str, Any]) -> DocumentRef | Failure:
         fields = self._settings.fields
-        uri = record_url(record, fields) or f"{self._uri(path)}#{quote(name, errors='replace')}"
-        access = readers(record, self._settings)
+        uri = record_url(record, fields) or f"{self._uri(file.path)}#{quote(name, errors='replace')}"
+        access = readers(record, self._settings).narrowed(file.bound)
         if storable(name) != name:
             return Failure(storable(name), uri, "its id holds characters that a database cannot store", access)
         try:
@@ -115,58 +120,14 @@ class TicketsSource:
             access=access,
         )
 
-    def _records(self, problems: Problems) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    def _records(
+        self, problems: Problems, unreadable: dict[str, str]
+    ) -> Iterator[tuple[ExportFile, str, Mapping[str, Any]]]:
         """Yield each record with its file and its place in it. Raises `OSError` when the path cannot be opened."""
-        path = Path(os.path.realpath(self._path))
-        single = not path.is_dir()
-        root = open_root(path.parent if single else path)
-        try:
-            if single:
-                os.stat(path.name, dir_fd=root, follow_symlinks=False)
-                for place, record in self._export(root, path.name, problems):
-                    yield path.name, place, record
-            else:
-                for file in self._files(root, problems):
-                    folder = open_folder(root, file.rpartition("/")[0])
-                    try:
-                        for place, record in self._export(folder, file, problems):
-                            yield file, place, record
-                    finally:
-                        os.close(folder)
-        finally:
-            os.close(root)
-
-    def _export(self, folder: int, path: str, problems: Problems) -> Iterator[Located]:
-        return read_export(folder, path.rpartition("/")[2], repr(path), self._settings.records, problems)
-
-    def _files(self, root: int, problems: Problems) -> Iterator[str]:
-        """Yield the paths of the exports below an open folder, folder by folder, sorted inside each."""
-        pending = [""]
-        while pending:
-            folder = pending.pop()
-            try:
-                descriptor = open_folder(root, folder)
-                try:
-                    with os.scandir(descriptor) as scan:
-                        entries = sorted(
-                            (entry.name, entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False))
-                            for entry in scan
-                        )
-                finally:
-                    os.close(descriptor)
-            except OSError as error:
-                problems.add(f"folder {folder or '.'!r}: {error.strerror}; let this user read it, or exclude it")
-                continue
-            subfolders: list[str] = []
-            for name, is_folder, is_file in entries:
-                path = f"{folder}/{name}" if folder else name
-                if self._filter.excludes(path):
-                    continue
-                if is_folder:
-                    subfolders.append(path)
-                elif is_file and is_export(path) and self._filter.includes(path):
-                    yield path
-            pending.extend(reversed(subfolders))
+        for file in export_files(self._path, self._filter, problems, unreadable):
+            found = read_export(file.folder, file.name, repr(file.path), self._settings.records, problems)
+            for place, record in found:
+                yield file, place, record
 
     def _spooled(self) -> Spool:
         """Return all records by their ids, read at the first call."""
@@ -175,11 +136,11 @@ class TicketsSource:
         problems = Problems()
         spool = Spool()
         try:
-            for path, place, record in self._records(problems):
+            for file, place, record in self._records(problems, {}):
                 try:
                     spool.put(record_id(record, self._settings.fields), ticket_bytes(record, self._settings))
                 except DocumentError as error:
-                    problems.add(f"{path!r}: {place} {error}")
+                    problems.add(f"{file.path!r}: {place} {error}")
         except OSError as error:
             spool.close()
             raise TransientError(f"{self._path}: {error.strerror}; is the file system mounted?") from error
@@ -192,7 +153,7 @@ class TicketsSource:
             self._spool = None
 
     def _uri(self, path: str) -> str:
-        return (self._path / path if self._path.is_dir() else self._path).as_uri()
+        return ((self._path if self._path.is_dir() else self._path.parent) / path).as_uri()
 
 
 def _version(ticket: bytes) -> str:

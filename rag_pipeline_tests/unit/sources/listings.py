@@ -1,7 +1,7 @@
 """Runs a source's listing and sorts what it yields."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rag_pipeline.model import DocumentRef, Failure, ListingEnd
+from rag_pipeline.model import Access, DocumentRef, Failure, ListingEnd
 from rag_pipeline.settings import FilesSettings, GitSettings
 from rag_pipeline.sources import Source
+from rag_pipeline.sources.access_files import parse_access
 
 PUBLIC = {"access": ("public",)}
 
@@ -55,6 +56,25 @@ def write(folder: Path, tree: Mapping[str, bytes]) -> None:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+
+
+def may_read(access: Access, caller: Collection[str]) -> bool:
+    """Whether a list admits a caller, who is all of some principals at once."""
+    return bool({*caller} & {*access.allow}) and not {*caller} & {*access.deny}
+
+
+def lists_above(tree: Mapping[str, bytes], path: str) -> list[Access]:
+    """What each ``.access.toml`` from the root down to a document's folder says; one that is wrong says nobody."""
+    above: list[Access] = []
+    folders = path.split("/")[:-1]
+    for depth in range(len(folders) + 1):
+        content = tree.get("/".join([*folders[:depth], ".access.toml"]))
+        if content is not None:
+            try:
+                above.append(parse_access(content))
+            except ValueError:
+                above.append(Access())
+    return above
 
 
 _NAMES = st.sampled_from(["a", "b", "B", "é", "e\u0301", "x y", 'q"\n'])

@@ -18,10 +18,17 @@ from hypothesis import given, settings
 
 from rag_pipeline.errors import ConfigurationError, DocumentError, TransientError
 from rag_pipeline.model import PUBLIC, Access, DocumentRef
-from rag_pipeline.sources.access_files import parse_access
 from rag_pipeline.sources.files import FilesSource
 from rag_pipeline.sources.source import MAX_DOCUMENT_BYTES
-from rag_pipeline_tests.unit.sources.listings import files, folder_for_example, listing, trees, write
+from rag_pipeline_tests.unit.sources.listings import (
+    files,
+    folder_for_example,
+    listing,
+    lists_above,
+    may_read,
+    trees,
+    write,
+)
 
 
 def source(path: Path, **changes: object) -> FilesSource:
@@ -260,24 +267,6 @@ def test_without_permission_a_file_fails_and_a_folder_makes_the_listing_incomple
         for path in ("closed", "mute"):
             (folder / path).chmod(0o755)
         shutil.rmtree(folder)
-
-
-def may_read(access: Access, caller: set[str]) -> bool:
-    return bool(caller & set(access.allow)) and not caller & set(access.deny)
-
-
-def lists_above(tree: dict[str, bytes], path: str) -> list[Access]:
-    """What each ``.access.toml`` from the root down to a document's folder says; one that is wrong says nobody."""
-    above: list[Access] = []
-    folders = path.split("/")[:-1]
-    for depth in range(len(folders) + 1):
-        content = tree.get("/".join([*folders[:depth], ".access.toml"]))
-        if content is not None:
-            try:
-                above.append(parse_access(content))
-            except ValueError:
-                above.append(Access())
-    return above
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,13 +18,22 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import ConfigurationError, DocumentError, TransientError
-from rag_pipeline.model import Access, DocumentRef, ListingEnd
+from rag_pipeline.model import Access, DocumentRef, Failure, ListingEnd
 from rag_pipeline.settings import TicketsSettings
 from rag_pipeline.sources.contract import assert_source_contract
 from rag_pipeline.sources.records import instant
 from rag_pipeline.sources.ticket import Ticket
 from rag_pipeline.sources.tickets import TicketsSource
-from rag_pipeline_tests.unit.sources.listings import PUBLIC, Listing, folder_for_example, listing, write
+from rag_pipeline_tests.unit.sources.listings import (
+    PUBLIC,
+    Listing,
+    folder_for_example,
+    listing,
+    lists_above,
+    may_read,
+    trees,
+    write,
+)
 
 TWO = [{"id": 1, "title": "One", "body": "first"}, {"id": "b", "title": "Two", "body": "second"}]
 
@@ -353,3 +362,75 @@ def test_every_record_comes_back_as_it_was(records: list[dict[str, Any]], name: 
 )
 def test_moments(text: Any, moment: datetime | None) -> None:
     assert instant(text) == moment
+
+
+@effort(max_examples=60, deadline=None)
+@given(
+    tree=trees(),
+    who=st.lists(st.sampled_from(["public", "group:a", "user:c", "wrong", None]), min_size=3, max_size=3),
+    default=st.sampled_from([["public"], ["group:a", "group:b"], []]),
+)
+def test_nobody_is_admitted_whom_any_list_on_the_way_keeps_out(
+    tree: dict[str, bytes], who: list[str | None], default: list[str]
+) -> None:
+    exports = {path for path in tree if path.endswith(".md")}
+    named = {path + number: name for path in exports for number, name in zip("123", who, strict=True)}
+    tree = {path: content for path, content in tree.items() if path not in exports}
+    for path in exports:
+        records = [{"id": path + number, "title": "T", "who": named[path + number]} for number in "123"]
+        tree[path.removesuffix("md") + "jsonl"] = lines(records)
+    callers = [{"public", *more} for more in ((), ("group:a",), ("group:b",), ("user:c",), ("group:a", "user:c"))]
+    with folder_for_example() as folder:
+        write(folder, tree)
+        found = listed(folder, access=default, deny=["user:d"], fields={"access": "who"})
+    assert set(found.documents) == set(named)
+    assert found.end.complete
+    for name, document in found.documents.items():
+        own = Access(() if named[name] in ("wrong", None) else (str(named[name]),))
+        bounds = [own, Access(tuple(default) or ("public",), ("user:d",)), *lists_above(tree, name[:-1])]
+        assert document.access is not None
+        expected = Access(("public",))
+        for bound in bounds:
+            expected = expected.narrowed(bound)
+            assert all(may_read(bound, caller) for caller in callers if may_read(document.access, caller))
+        assert document.access == expected
+    assert all(path.endswith(".access.toml") for path in found.failures)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+@pytest.mark.timeout(20)
+def test_an_access_file_that_is_no_file_admits_nobody(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, {"d/a.jsonl": lines([*TWO, {"id": 3, "title": []}]), "open.toml": b'access = ["public"]'})
+    access_file = tmp_path / "d/.access.toml"
+    if kind == "link":
+        access_file.symlink_to("../open.toml")
+    elif kind == "folder":
+        write(tmp_path, {"d/.access.toml/b.jsonl": lines([{"id": 4, "title": "T"}])})
+    else:
+        os.mkfifo(access_file)
+    with closing(source(tmp_path)) as tickets:
+        *items, end = tickets.list()
+    assert end == ListingEnd(complete=True)
+    access = {item.document_id: item.access for item in items if isinstance(item, DocumentRef | Failure)}
+    assert access == dict.fromkeys(["1", "b", "3", "d/.access.toml"], Access())
+    assert (tmp_path / "d/.access.toml").as_uri() == str(items[-1].uri if isinstance(items[-1], Failure) else None)
+
+
+def test_globs_do_not_hide_an_access_file(tmp_path: Path) -> None:
+    write(tmp_path, {".access.toml": b'access = ["group:hr"]', "a.jsonl": lines(TWO)})
+    found = listed(tmp_path, include=["*.jsonl"], exclude=["**/.*", "**/.access.toml"])
+    assert [document.access for document in found.documents.values()] == [Access(("group:hr",))] * 2
+
+
+def test_a_file_is_bound_by_its_folder_and_by_that_of_a_link_to_it(tmp_path: Path) -> None:
+    write(tmp_path, {"real/a.jsonl": lines(TWO), "real/.access.toml": b'access = ["group:hr", "group:it"]'})
+    assert listed(tmp_path, "real/a.jsonl").documents["1"].access == Access(("group:hr", "group:it"))
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "latest.jsonl").symlink_to(tmp_path / "real" / "a.jsonl")
+    assert listed(tmp_path, "links/latest.jsonl").documents["1"].access == Access(("group:hr", "group:it"))
+    write(tmp_path, {"links/.access.toml": b'access = ["group:it", "user:ana"]'})
+    assert listed(tmp_path, "links/latest.jsonl").documents["1"].access == Access(("group:it",))
+    write(tmp_path, {"links/.access.toml": b"acess = []"})
+    found = listed(tmp_path, "links/latest.jsonl")
+    assert found.documents["1"].access == Access()
+    assert "nobody may read what it governs" in found.failures[".access.toml"]
