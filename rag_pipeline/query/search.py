@@ -1,9 +1,7 @@
 """Search over the live generation, as role ``rag_reader``: it may call the search functions and nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from psycopg.rows import class_row
 from rag_pipeline.database.connection import connect
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, TransientError
+from rag_pipeline.query.hits import Hit, Hits
 from rag_pipeline.query.question import Caller, Filters
 from rag_pipeline.storable import storable
 
@@ -25,43 +24,6 @@ if TYPE_CHECKING:
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
 _EVERYTHING = Filters()
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One chunk that answers, with the section around it (`window`).
-
-    `chunk_id` is stable while the document and the chunk's text stay. `position` is the chunk's offset, in
-    characters, in the document's canonical text. `place` says where that is in the source, as far as it has
-    such places: ``pages``, ``lines`` and ``seconds`` are first and last, ``speakers`` names, ``symbol`` a name.
-    """
-
-    chunk_id: str
-    document_id: str
-    source: str
-    uri: str
-    title: str
-    heading_path: tuple[str, ...]
-    text: str
-    window: str
-    modified_at: datetime | None
-    position: int
-    place: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "heading_path", tuple(self.heading_path))
-
-
-class Hits(tuple[Hit, ...]):
-    """The hits, best first. The index held all changes of its sources up to `as_of`; None: that is not known."""
-
-    as_of: datetime | None
-
-    def __new__(cls, hits: Iterable[Hit], as_of: datetime | None) -> "Hits":
-        """Keep the hits in their order."""
-        found = super().__new__(cls, hits)
-        found.as_of = as_of
-        return found
 
 
 class Index:
