@@ -2,6 +2,7 @@
 
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.sections import Chunking, Database, Embedding, Guards, Parsing, SourceSettings, Workspace
+from rag_pipeline.settings.service import Service
 from rag_pipeline.settings.sources import (
     FilesSettings,
     GithubIssuesSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "Guards",
     "ObjectStoreSettings",
     "Parsing",
+    "Service",
     "Settings",
     "SourceSettings",
     "SqlSettings",

@@ -23,6 +23,7 @@ from rag_pipeline.settings import (
     Embedding,
     Guards,
     Parsing,
+    Service,
     Settings,
     SourceSettings,
     TicketFields,
@@ -40,6 +41,7 @@ SECTIONS = {
     "embedding": Embedding,
     "parsing": Parsing,
     "chunking": Chunking,
+    "service": Service,
 }
 SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))
 REPEATED_WHERE_IT_APPLIES = {"json", "help"}
