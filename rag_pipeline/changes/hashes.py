@@ -5,7 +5,9 @@ hashed and put into the blob store. The access in force is decided here, for eve
 refresh: what the listing grants, narrowed by what the document declares about itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from psycopg import Connection
@@ -56,17 +58,13 @@ def hash_contents(
     With `read_all` no version token is trusted. A document that cannot be fetched, or whose id is
     listed twice, becomes a failure of its own; the others go on.
     """
-    read = reused = size = unreadable = nobody = done = 0
+    read = reused = size = unreadable = nobody = done = written = 0
     if snapshot.pinned:
         return Hashes(snapshot, 0, snapshot.listed, 0, 0, 0)
     with ParquetWriter(workspace.file(snapshot.folder, "manifest.parquet"), MANIFEST) as writer:
-        for row in _listed_with_known(connection, workspace, snapshot):
-            done += 1
-            twin, twins = row.pop("twin"), row.pop("twins")
-            if twin > 1:
-                continue
-            if twins > 1:
-                row |= {"failure": f"its source lists this id {twins} times", "content_hash": None}
+        for row, listings in _one_each(_listed_with_known(connection, workspace, snapshot)):
+            done += listings
+            listed = _listed_access(row)
             known_hash, declared = row["content_hash"], row["declared_access"]
             if row["failure"] is None:
                 if known_hash is not None and not read_all:
@@ -84,12 +82,13 @@ def hash_contents(
                         row["failure"] = problem
             unreadable += row["failure"] is not None
             row["declared_access"] = declared
-            if row["failure"] is None or row["allow"] is not None or declared is not None:
-                access = _in_force(row["allow"], row["deny"], declared)
+            if listed is not None:
+                access = listed if declared is None else listed.narrowed(Access.of(declared))
                 row |= {"allow": access.allow, "deny": access.deny}
                 nobody += not access.allow
             writer.write(row)
-            if done % _PROGRESS_EVERY == 0:
+            written += 1
+            if written % _PROGRESS_EVERY == 0:
                 progress("content_hashes", done, snapshot.listed)
     progress("content_hashes", snapshot.listed, snapshot.listed)
     return Hashes(snapshot, read, reused, size, unreadable, nobody)
@@ -109,6 +108,28 @@ def _listed_with_known(
         yield from cursor.execute(queries["known_versions"])
 
 
+def _one_each(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield one row an id, and how often it is listed; the listings of one id follow each other in `rows`.
+
+    An id that is listed more than once fails: nobody knows which of them it is. What is published of it stays
+    open to those only whom all its listings admit.
+    """
+    for _, listings in groupby(rows, itemgetter("document_hash")):
+        row, count = dict[str, Any](), 0
+        for count, listing in enumerate(listings, 1):
+            row = listing if count == 1 else _merged(row, listing)
+        if count > 1:
+            row |= {"failure": f"its source lists this id {count} times", "content_hash": None}
+        yield row, count
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return a failure that is open to those whom both listings of an id admit."""
+    known = [access for access in map(_listed_access, (one, other)) if access is not None]
+    access = known[0].narrowed(known[-1]) if known else None
+    return one | {"failure": "twins", "allow": access and access.allow, "deny": access and access.deny}
+
+
 def _ref(row: dict[str, Any]) -> DocumentRef:
     return DocumentRef(
         row["document_id"], row["uri"], row["version"], row["modified_at"], row["size"], row["media_type"]
@@ -123,7 +144,8 @@ def _declared(data: bytes, media_type: str | None, name: str) -> tuple[tuple[str
         return (), str(error)
 
 
-def _in_force(allow: list[str] | None, deny: list[str] | None, declared: tuple[str, ...] | list[str] | None) -> Access:
-    """Return who may read: the listing's access (nobody when the source cannot tell), never wider than declared."""
-    listed = NOBODY if allow is None else Access(tuple(allow), tuple(deny or ()))
-    return listed if declared is None else listed.narrowed(Access.of(declared))
+def _listed_access(row: dict[str, Any]) -> Access | None:
+    """Return whom the source admits, nobody when it cannot tell; None when a failure leaves that as it was."""
+    if row["allow"] is None:
+        return NOBODY if row["failure"] is None else None
+    return Access(tuple(row["allow"]), tuple(row["deny"] or ()))

@@ -22,15 +22,18 @@ analyze listed
 
 -- name: known_versions
 -- Each listed document with what was published of it, so that only what may have changed is read.
--- An id must be listed once: `twin` numbers the listings of one id, `twins` is how many there are.
+-- The listings of one id follow each other. What is of another media type now is read again: who may read it
+-- may stand where the other parser did not look.
 select listed.document_hash, listed.document_id, listed.uri, listed.version, listed.modified_at, listed.size,
     listed.media_type, listed.allow, listed.deny, listed.metadata::text as metadata, listed.failure,
-    case when documents.version = listed.version then documents.content_hash end as content_hash,
-    documents.declared_access,
-    row_number() over (partition by listed.document_hash order by listed.version, listed.uri) as twin,
-    count(*) over (partition by listed.document_hash) as twins
+    case
+        when documents.version = listed.version and documents.media_type is not distinct from listed.media_type
+            then documents.content_hash
+    end as content_hash,
+    documents.declared_access
 from listed
 left join documents on documents.document_hash = listed.document_hash
+order by listed.document_hash, listed.version, listed.uri
 
 -- name: source_state
 -- The state that a diff is computed from: the revision, and how many documents are published.
