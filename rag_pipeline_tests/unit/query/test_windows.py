@@ -22,17 +22,17 @@ def hits_of_documents(draw: st.DrawFn) -> tuple[dict[str, str], list[Candidate]]
         for number in range(draw(st.integers(1, 6))):
             text += draw(st.sampled_from(GAPS)) if number else ""
             window = f"{document} section {number}."
-            for chunk in range(draw(st.integers(0, 2))):
-                hits.append(
-                    candidate(
-                        f"{document}/{number}/{chunk}",
-                        f"chunk {chunk}",
-                        document_id=document,
-                        heading_path=(str(number),),
-                        window=window,
-                        window_position=len(text),
-                    )
+            hits += [
+                candidate(
+                    f"{document}/{number}/{chunk}",
+                    f"chunk {chunk}",
+                    document_id=document,
+                    heading_path=(str(number),),
+                    window=window,
+                    window_position=len(text),
                 )
+                for chunk in range(draw(st.integers(0, 2)))
+            ]
             text += window
         texts[document] = text
     return texts, draw(st.permutations(hits))
