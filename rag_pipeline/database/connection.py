@@ -7,7 +7,9 @@ pgvector and numpy, nothing else.
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +29,7 @@ Role = Literal["rag_owner", "rag_writer", "rag_reader", "rag_analyst"]
 _INDEX = "rag"
 _DAGSTER = "dagster"
 _CONNECT_SECONDS = 10
+_PLAIN: Mapping[str, str] = MappingProxyType({})
 
 
 def local_folder(settings: "Settings") -> Path:
@@ -53,14 +56,26 @@ def server_url(settings: "Settings", database: Literal["rag", "dagster"] = _INDE
     if server := embedded_server(settings):
         server.ensure()
         return server.url(database)
+    return _checked(settings.database.url, "url", database)
+
+
+def read_url(settings: "Settings") -> str:
+    """Return the URL of the index that searches ask: a read replica where the settings name one. Raises the same."""
+    replica = settings.database.read_url
+    return server_url(settings) if replica is None else _checked(replica, "read_url", _INDEX)
+
+
+def _checked(url: str, key: str, database: Literal["rag", "dagster"]) -> str:
+    """Return a URL of the user's, set as ``[database] <key>``, with the name of one of the two databases."""
     # What libpq says of a URL may quote a badly encoded password, so it is not repeated.
+    choices = "neither 'embedded' nor" if key == "url" else "not"
     malformed = ConfigurationError(
-        "[database] url is neither 'embedded' nor a valid URL postgresql://user:password@host:port/database; "
+        f"[database] {key} is {choices} a valid URL postgresql://user:password@host:port/database; "
         "write special characters in the password percent-encoded (/ is %2F, @ is %40)"
     )
     try:
-        parts = urlsplit(settings.database.url)
-        given = conninfo_to_dict(settings.database.url)
+        parts = urlsplit(url)
+        given = conninfo_to_dict(url)
     except (ValueError, psycopg.ProgrammingError):
         raise malformed from None
     named, ports = str(given.get("dbname") or ""), str(given.get("port") or "")
@@ -69,7 +84,7 @@ def server_url(settings: "Settings", database: Literal["rag", "dagster"] = _INDE
         raise malformed
     if named == _DAGSTER:
         raise ConfigurationError(
-            f"[database] url names the database {_DAGSTER!r}, which is Dagster's own; "
+            f"[database] {key} names the database {_DAGSTER!r}, which is Dagster's own; "
             "name another for the index, such as rag"
         )
     path = f"/{quote(_DAGSTER if database == _DAGSTER else named or _INDEX, safe='')}"
@@ -99,22 +114,35 @@ def connect(
     return connection
 
 
-def open_session(url: str, role: Role | None) -> Connection[Any]:
-    """Open a session in autocommit mode on a database that need not be prepared. Raises as `connect` does."""
+def open_session(url: str, role: Role | None, session: Mapping[str, str] = _PLAIN) -> Connection[Any]:
+    """Open a session in autocommit mode on a database that need not be prepared. Raises as `connect` does.
+
+    `session` gives values of settings of Postgres that hold for the session and outlive every RESET in it.
+    """
+    conninfo = session_conninfo(url, role, session)
+    try:
+        return psycopg.connect(conninfo, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _explained(conninfo, error) from error
+
+
+def session_conninfo(url: str, role: Role | None, session: Mapping[str, str] = _PLAIN) -> str:
+    """Return what libpq needs to open a session as `open_session` does."""
     given = conninfo_to_dict(url)
     # At the start of the session, so that no RESET and no pool can bring back the login user's rights.
-    session = {"timezone": "UTC", "client_connection_check_interval": "2s"} | ({"role": role} if role else {})
-    options = " ".join(f"-c {name}={value}" for name, value in session.items())
-    conninfo = make_conninfo(
+    values = {"timezone": "UTC", "client_connection_check_interval": "2s"} | ({"role": role} if role else {})
+    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in {**values, **session}.items())
+    return make_conninfo(
         url,
         application_name="rag-pipeline",
         connect_timeout=given.get("connect_timeout") or _CONNECT_SECONDS,
         options=f"{given.get('options') or ''} {options}".strip(),
     )
-    try:
-        return psycopg.connect(conninfo, autocommit=True)
-    except psycopg.OperationalError as error:
-        raise _explained(conninfo, error) from error
+
+
+def _escaped(value: str) -> str:
+    """Return a value as one word of libpq's ``options``."""
+    return re.sub(r"[\\\s]", lambda match: "\\" + match[0], value)
 
 
 def _explained(conninfo: str, error: psycopg.OperationalError) -> RagError:

@@ -8,6 +8,15 @@ where e.extname = 'vector'
 -- Where pgvector's types and operators live, quoted for a search_path.
 select quote_ident(n.nspname) from pg_extension as e join pg_namespace as n on n.oid = e.extnamespace where e.extname = 'vector'
 
+-- name: is_reader
+-- Whether a session is what its start asked for: something between, such as a pooler, may have dropped that.
+select current_user = 'rag_reader' and current_setting('transaction_read_only')::bool
+    and current_setting('transaction_isolation') = 'repeatable read'
+
+-- name: forget
+-- Everything that a session could keep for whoever has it next.
+discard all
+
 -- name: server
 -- What the server is and offers.
 select current_setting('server_version_num')::int,
