@@ -1,6 +1,7 @@
 """A workspace as a user has it, in a temporary folder: rag.toml, the embedded Postgres with its own settings.
 
-What is measured on it is what a user gets. At the end the server is stopped and the folder removed.
+What is measured on it is what a user gets. At the end the server is stopped and the folder removed, unless
+it is kept for another benchmark.
 """
 
 import os
@@ -60,9 +61,13 @@ class Workbench:
 
 
 @contextmanager
-def workbench(source: str = _FILES, provider: str = "hashed") -> Iterator[Workbench]:
-    """Give a new workspace whose server runs; `source` is the rest of the source's table in rag.toml."""
-    folder = Path(tempfile.mkdtemp(prefix="rag-bench-"))
+def workbench(source: str = _FILES, provider: str = "hashed", kept: Path | None = None) -> Iterator[Workbench]:
+    """Give a workspace whose server runs; `source` is the rest of the source's table in rag.toml.
+
+    It is a new one, unless it was `kept` in a folder: then it stays there, and what is in it too.
+    """
+    folder = kept or Path(tempfile.mkdtemp(prefix="rag-bench-"))
+    folder.mkdir(exist_ok=True)
     # As root the server runs as another user, who must be able to enter.
     folder.chmod(0o711)
     (folder / FILE_NAME).write_text(_TOML.format(provider=provider, name=SOURCE, source=source), "utf-8")
@@ -74,7 +79,8 @@ def workbench(source: str = _FILES, provider: str = "hashed") -> Iterator[Workbe
         yield Workbench(settings, server)
     finally:
         server.stop()
-        shutil.rmtree(folder)
+        if kept is None:
+            shutil.rmtree(folder)
 
 
 def wal_position(connection: Connection[Any]) -> int:

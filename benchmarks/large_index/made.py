@@ -1,0 +1,137 @@
+"""Where the large index lies: it is made in a temporary folder, kept there, and used again while it is the same."""
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.large_index.callers import access_lists
+from benchmarks.large_index.passages import read_passages
+from benchmarks.large_index.variations import Variations, VariedEmbedder
+from benchmarks.options import Options
+from benchmarks.report import say
+from benchmarks.retrieval.judged import docs_qa, scifact
+from benchmarks.workbench import SOURCE, Workbench, workbench
+from rag_pipeline.database.migrate import prepare
+from rag_pipeline.embeddings import Vector, open_embedder
+from rag_pipeline.settings import Embedding
+from rag_pipeline.stages import Pipeline
+from rag_pipeline_tests.handbook import BUNDLE, DATA
+
+MISSING = (
+    "Skipped: no shared data: `scifact`, `docs_qa` and `handbook.bundle` are looked for in RAG_SHARED_DATA "
+    "or ../shared/data."
+)
+_PAGES = 100_000
+_QUICK_PAGES, _QUICK_PASSAGES = 200, 60
+_FOLDER_SIZE = 1_000
+_QUESTIONS = 200
+_KEPT = Path(tempfile.gettempdir()) / "rag-pipeline-large-index"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_MAKES_IT = (
+    "benchmarks/large_index/*.py",
+    "benchmarks/retrieval/judged.py",
+    "rag_pipeline/chunks/*.py",
+    "rag_pipeline/documents/markdown.py",
+    "rag_pipeline/index/publish.py",
+    "sql/generation/*.sql",
+    "sql/migrations/*.sql",
+    "sql/queries/publish.sql",
+)
+"""What decides how the index looks: a change there makes the kept one stale. Functions and views are renewed in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of others, with its vector by the real model."""
+
+    text: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class LargeIndex:
+    """The published index, the questions to ask it, and the seconds that making it took (None: it was there)."""
+
+    bench: Workbench
+    questions: tuple[Asked, ...]
+    chunks: int
+    seconds: float | None
+
+
+class _Pipeline(Pipeline):
+    def __init__(self, bench: Workbench, embedder: VariedEmbedder) -> None:
+        super().__init__(bench.settings)
+        self._varied = embedder
+
+    @cached_property
+    def embedder(self) -> VariedEmbedder:
+        return self._varied
+
+
+def available() -> bool:
+    """Whether the real passages are here."""
+    return BUNDLE.exists() and (DATA / "scifact").exists() and (DATA / "docs_qa").exists()
+
+
+@contextmanager
+def large_index(options: Options) -> Iterator[LargeIndex]:
+    """Give the index, a small one in a quick run. The full one is kept for the next benchmark, some 8 GB."""
+    stamp = _fingerprint()
+    marker = _KEPT / "made-by"
+    kept = None if options.quick else _KEPT
+    current = kept is not None and marker.exists() and marker.read_text("ascii") == stamp
+    if kept and not current:
+        shutil.rmtree(kept, ignore_errors=True)
+    with workbench(provider="local", kept=kept) as bench:
+        seconds = None
+        if not current:
+            started = time.monotonic()
+            _make(bench, options)
+            bench.settle()
+            seconds = time.monotonic() - started
+            if kept:
+                marker.write_text(stamp, "ascii")
+        prepare(bench.settings)
+        with bench.administrator() as connection:
+            row = connection.execute("select count(*) from rag.chunks").fetchone()
+        yield LargeIndex(bench, _questions(options), row[0] if row else 0, seconds)
+
+
+def _make(bench: Workbench, options: Options) -> None:
+    model = open_embedder(Embedding())
+    say("embedding the real passages")
+    variations = Variations(read_passages(model, _QUICK_PASSAGES if options.quick else None))
+    pages = _QUICK_PAGES if options.quick else _PAGES
+    say(f"writing {pages:,} pages made of {len(variations.passages.titles):,} passages")
+    for number, access in enumerate(access_lists(variations.topics(pages))):
+        file = bench.documents / f"{number // _FOLDER_SIZE:03}" / f"{number:06}.md"
+        if number % _FOLDER_SIZE == 0:
+            file.parent.mkdir(parents=True)
+        file.write_text(variations.page(number, access), "utf-8")
+    say("the first refresh")
+    _Pipeline(bench, VariedEmbedder(variations, model.model)).refresh(SOURCE)
+
+
+def _questions(options: Options) -> tuple[Asked, ...]:
+    """Return some questions of each collection, in turns over all of them, with their vectors."""
+    asked = [*docs_qa(DATA / "docs_qa").questions, *scifact(DATA / "scifact").questions]
+    chosen = np.linspace(0, len(asked) - 1, 10 if options.quick else _QUESTIONS).astype(int).tolist()
+    embedder = open_embedder(Embedding())
+    return tuple(Asked(asked[index].text, embedder.embed_query(asked[index].text)) for index in chosen)
+
+
+def _fingerprint() -> str:
+    """Hash everything that decides how the index looks."""
+    digest = hashlib.sha256()
+    for pattern in _MAKES_IT:
+        for file in sorted(_CHECKOUT.glob(pattern)):
+            digest.update(file.relative_to(_CHECKOUT).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
