@@ -77,6 +77,7 @@ CHUNKS = pa.schema(
         pa.field("tokens", pa.int32()),
         pa.field("forced", pa.bool_()),
         pa.field("embed_hash", pa.binary()),
+        pa.field("shingles", pa.binary()),
         pa.field("embed_text", pa.string()),
     ]
 )

@@ -8,10 +8,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+KEYWORDS_VERSION = 1
+"""Raise it with every change of ``sql/functions/10_terms.sql`` that can alter the terms or weights of a chunk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Versions and settings of parser, chunker and embedding model.
+    """Versions and settings of parser, chunker, embedding model and keyword search.
 
     `model` names the weights and their preparation, not only a family; `parsers` are what other packages
     bring, by name and version.
@@ -24,6 +27,8 @@ class Recipe:
     window_tokens: int
     model: str
     dimensions: int
+    keywords_version: int
+    language: str
 
     def as_json(self) -> str:
         """Return the recipe as canonical JSON."""

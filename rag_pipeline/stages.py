@@ -33,7 +33,7 @@ from rag_pipeline.index.publish import Written, publish, summary
 from rag_pipeline.index.verify import Verification, compare
 from rag_pipeline.plugins import PARSERS, versions
 from rag_pipeline.progress import Progress, silent
-from rag_pipeline.recipe import Recipe
+from rag_pipeline.recipe import KEYWORDS_VERSION, Recipe
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources import Source, open_source
 from rag_pipeline.sources.snapshot import register, take_snapshot
@@ -68,6 +68,8 @@ class Pipeline:
             window_tokens=chunking.window_tokens,
             model=self.embedder.model,
             dimensions=self.embedder.dimensions,
+            keywords_version=KEYWORDS_VERSION,
+            language=self.settings.keywords.language,
         )
 
     @cached_property
@@ -152,7 +154,7 @@ class Pipeline:
     def published_index(self, embedded: Embedded, seconds: float) -> Published:
         """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
         with self.connected() as connection:
-            published = publish(connection, self.workspace, embedded, self.recipe.parser_version, self.run_id, seconds)
+            published = publish(connection, self.workspace, embedded, self.recipe, self.run_id, seconds)
         folder = embedded.chunked.changes.hashes.snapshot.folder
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)
@@ -213,7 +215,7 @@ class Pipeline:
         hashes = self.content_hashes(snapshot, read_all=True)
         chunked = self.chunks(self.changed_documents(hashes, everything=True))
         with self.connected() as connection:
-            return compare(connection, self.workspace, chunked, self.embedder.model), chunked
+            return compare(connection, self.workspace, chunked, self.recipe), chunked
 
     def hold(self, source: str, snapshot_id: int | None) -> None:
         """Hold a source at an earlier snapshot, so that the next refresh publishes it; None lets it go on.

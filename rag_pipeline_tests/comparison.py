@@ -11,7 +11,7 @@ from psycopg import Connection
 
 DOCUMENTS = """
     select source, document_id, document_hash, uri, title, media_type, modified_at, size, content_hash,
-        declared_access, allow, deny, metadata::text, front_matter::text, section_ids, section_starts,
+        declared_access, allow, deny, metadata::text, front_matter::text, language, section_ids, section_starts,
         places::text
     from documents join rag.access_lists using (acl_id, source)
 """
@@ -21,12 +21,40 @@ SECTIONS = """
 """
 CHUNKS = """
     select documents.source, document_id, local_id, section_id, chunks.text, start_offset, end_offset, tokens, forced,
-        embed_hash, allow, deny, embedding::text, chunk_vectors.acl_id = chunks.acl_id
+        embed_hash, shingles, allow, deny, embedding::text, chunk_vectors.acl_id = chunks.acl_id,
+        chunk_terms.language, chunk_terms.length, chunk_terms.terms::text, chunk_terms.weights::text,
+        chunk_terms.acl_id = chunks.acl_id
     from chunks
     join documents using (doc_key)
     join sections using (doc_key, section_id)
     join rag.access_lists on access_lists.acl_id = chunks.acl_id
     left join chunk_vectors using (chunk_key)
+    left join chunk_terms using (chunk_key)
+"""
+# What the triggers keep must be what counting anew gives; a bound may be higher than need be, never lower.
+LEXICON = """
+    with counted as (
+        select lexeme, count(*) as df, max(rag.term_weight(
+            coalesce(cardinality(positions), 1), length, (select average from keyword_state)
+        )) as largest
+        from chunk_terms cross join lateral unnest(terms) group by lexeme
+    )
+    select term, lexeme, lexicon.df, counted.df, max_weight, largest
+    from lexicon full join counted on lexeme = term
+    where lexicon.df is distinct from counted.df or max_weight < largest or largest is null
+"""
+SIZES = """
+    select * from acl_sizes
+    full join (select acl_id, language, count(*) as counted from chunk_terms group by 1, 2) as found
+        using (acl_id, language)
+    where chunks is distinct from counted
+"""
+STATE = """
+    select chunks = count(found.length), keyword_state.length = coalesce(sum(found.length), 0),
+        average = rag.average_in_force(count(found.length), coalesce(sum(found.length), 0))
+    from keyword_state left join (select length from chunk_terms) as found on true
+    where (select count(*) from chunk_terms) > 0
+    group by keyword_state.only_row
 """
 WRITTEN = """
     select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
@@ -41,6 +69,9 @@ def published_rows(connection: Connection[Any]) -> dict[str, list[Any]]:
     Of a quarantined document the last good version stays, which a rebuild cannot know: only that it is
     quarantined is compared.
     """
+    assert connection.execute(LEXICON).fetchall() == []
+    assert connection.execute(SIZES).fetchall() == []
+    assert connection.execute(STATE).fetchone() in ((True, True, True), None)
     found = {
         "documents": connection.execute(DOCUMENTS).fetchall(),
         "sections": connection.execute(SECTIONS).fetchall(),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rag_pipeline.chunks import split
+from rag_pipeline.chunks.shingles import shingles
 from rag_pipeline.documents.isolation import Job, Parsers
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.handover import CHUNKS, DOCUMENTS, SECTIONS, Changes, Chunked
@@ -123,6 +124,7 @@ def _write(
                     "tokens": chunk.tokens,
                     "forced": chunk.forced,
                     "embed_hash": chunk.embed_hash,
+                    "shingles": shingles(chunk.text),
                     "embed_text": chunk.embed_text,
                 }
             )

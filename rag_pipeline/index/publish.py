@@ -15,6 +15,7 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import PermanentError, StateMoved
 from rag_pipeline.handover import Embedded, Published
 from rag_pipeline.parquet import read_tuples
+from rag_pipeline.recipe import Recipe
 from rag_pipeline.workspace import Workspace
 
 _DOCUMENT_TYPES = {
@@ -57,6 +58,7 @@ _CHUNK_TYPES = {
     "tokens": "int4",
     "forced": "bool",
     "embed_hash": "bytea",
+    "shingles": "bytea",
 }
 
 
@@ -76,7 +78,7 @@ _NOTHING = Written()
 def load_staging(connection: Connection[Any], workspace: Workspace, folder: str) -> None:
     """COPY the stage files of a refresh into temporary tables of this session."""
     queries = statements("publish")
-    for table in ("staged_documents", "staged_sections", "staged_chunks"):
+    for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms"):
         connection.execute(queries[f"create_{table}"])
     for name, columns in (("documents", _DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
         rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
@@ -89,7 +91,7 @@ def publish(
     connection: Connection[Any],
     workspace: Workspace,
     embedded: Embedded,
-    parser_version: int,
+    recipe: Recipe,
     run_id: str | None,
     seconds: float,
 ) -> Published:
@@ -114,7 +116,7 @@ def publish(
                 f"source {snapshot.source}: another refresh published meanwhile "
                 f"(revision {revision} instead of {changes.revision}); run the refresh again"
             )
-        written = _NOTHING if quiet else _merge(connection, embedded, parser_version)
+        written = _NOTHING if quiet else _merge(connection, embedded, recipe)
         if written == _NOTHING:
             connection.execute(queries["same_manifest"], source | {"snapshot_id": snapshot.snapshot_id})
         else:
@@ -162,7 +164,7 @@ def summary(embedded: Embedded, seconds: float, revision: int, written: Written)
     )
 
 
-def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int) -> Written:
+def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> Written:
     """Make the published rows of the changed documents equal to the staged ones; count what was written."""
     changes = embedded.chunked.changes
     snapshot = changes.hashes.snapshot
@@ -172,7 +174,8 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
         "snapshot_id": snapshot.snapshot_id,
         "generation": changes.generation,
         "model": embedded.model,
-        "parser_version": parser_version,
+        "parser_version": recipe.parser_version,
+        "language": recipe.language,
         "released": [bytes.fromhex(digest) for digest in changes.released],
         "approvals": list(changes.approvals),
     }
@@ -186,7 +189,7 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
     run("delete_removed_sections")
     documents_deleted = run("delete_removed_documents")
 
-    run("change_shared_lists", "intern_access_lists", "resolve_access_lists")
+    run("change_shared_lists", "intern_access_lists", "resolve_access_lists", "settle_languages")
     documents_written = run("update_documents", "update_quarantined_access", "insert_documents")
     run("find_inserted", "forget_tombstones")
 
@@ -197,6 +200,11 @@ def _merge(connection: Connection[Any], embedded: Embedded, parser_version: int)
     run("delete_stale_sections")
     chunks_written += run("update_chunk_access")
     run("update_vectors", "insert_vectors")
+
+    run("stage_terms", "lock_keywords", "delete_stale_terms")
+    if run("shift_average"):
+        run("reweigh", "reset_bounds")
+    run("insert_terms", "update_term_access")
 
     run("clear_quarantine", "add_quarantine", "use_approvals")
     violations = [f"{times} {what}" for what, times in connection.execute(queries["violations"], parameters) if times]

@@ -12,6 +12,7 @@ from psycopg import Connection
 from rag_pipeline.database.statements import statements
 from rag_pipeline.handover import Chunked
 from rag_pipeline.index.publish import load_staging
+from rag_pipeline.recipe import Recipe
 from rag_pipeline.workspace import Workspace
 
 EXAMPLES = 10
@@ -36,14 +37,16 @@ class Verification:
         return not (self.ghosts or self.missing or self.different)
 
 
-def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, model: str) -> Verification:
+def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, recipe: Recipe) -> Verification:
     """Compare the published rows of a source with those that ``everything`` computed anew."""
     snapshot = chunked.changes.hashes.snapshot
     load_staging(connection, workspace, snapshot.folder)
+    asked = {"source": snapshot.source, "model": recipe.model, "language": recipe.language}
+    connection.execute(statements("publish")["settle_languages"], asked)
     counts: dict[str, int] = {}
     examples: list[str] = []
     for kind in ("ghosts", "missing", "different"):
-        rows = connection.execute(statements("verify")[kind], {"source": snapshot.source, "model": model}).fetchall()
+        rows = connection.execute(statements("verify")[kind], asked).fetchall()
         counts[kind] = len(rows)
         examples += [f"{kind}: {what}" for (what,) in rows[:EXAMPLES]]
     return Verification(

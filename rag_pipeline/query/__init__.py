@@ -5,8 +5,9 @@ anything is ranked. Every answer is read from one snapshot of the index and says
 Importing this package is quick: models and settings are loaded when an `Index` first needs them.
 """
 
-from rag_pipeline.query.hits import Hit, Hits
+from rag_pipeline.query.hits import Explanation, Hit, Hits, Layer, Trace, Window
+from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
 from rag_pipeline.query.search import Index
 
-__all__ = ["Caller", "Filters", "Hit", "Hits", "Index"]
+__all__ = ["Caller", "Explanation", "Filters", "Hit", "Hits", "Index", "Layer", "Passage", "Section", "Trace", "Window"]

@@ -30,31 +30,63 @@ class Caller:
 class Filters:
     """What to search among; None does not narrow. Filters narrow what a caller may read, never widen it.
 
-    `sources` are names of sources. `modified_since` (with a time zone) leaves out older documents and those
-    whose age is unknown. `where` is a JSON object that a document's metadata must contain, as Postgres'
-    ``@>`` understands it: ``{"team": 42}``, ``{"tags": ["billing"]}``.
+    `sources` are names of sources, `media_types` types such as ``text/markdown``, `languages` what documents are
+    written in: a name or ISO code of a language (``german``, ``de``), or of a programming language. `uri_prefix`
+    is how the addresses of the documents begin. `modified_since` and `modified_until` (with a time zone; until
+    is not itself included) leave out other documents, and those whose age is unknown. `confirmed_since` leaves
+    out sources that were last listed completely before that time. `where` is a JSON object that a document's
+    metadata must contain, as Postgres' ``@>`` understands it: ``{"team": 42}``, ``{"tags": ["billing"]}``.
 
     Raises `ValueError` for a value that cannot be meant.
     """
 
     sources: Iterable[str] | None = None
+    media_types: Iterable[str] | None = None
+    uri_prefix: str | None = None
+    languages: Iterable[str] | None = None
     modified_since: datetime | None = None
+    modified_until: datetime | None = None
+    confirmed_since: datetime | None = None
     where: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.sources, str):
-            raise ValueError(f"sources is a list of names; write [{self.sources!r}]")
-        if self.sources is not None:
-            object.__setattr__(self, "sources", tuple(self.sources))
-        if self.modified_since is not None and self.modified_since.tzinfo is None:
-            raise ValueError("modified_since needs a time zone; write datetime(…, tzinfo=UTC)")
+        for name in ("sources", "media_types", "languages"):
+            values = getattr(self, name)
+            if isinstance(values, str):
+                raise ValueError(f"{name} is a list of names; write [{values!r}]")
+            if values is not None:
+                object.__setattr__(self, name, tuple(values))
+        if self.languages is not None:
+            object.__setattr__(self, "languages", tuple(language.lower() for language in self.languages))
+        for name in ("modified_since", "modified_until", "confirmed_since"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"{name} needs a time zone; write datetime(…, tzinfo=UTC)")
         if self.where is not None:
             _canonical(self.where)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The filters as the search functions of the database take them."""
+        return {
+            "sources": _listed(self.sources),
+            "media_types": _listed(self.media_types),
+            "uri_prefix": self.uri_prefix,
+            "languages": _listed(self.languages),
+            "modified_since": self.modified_since,
+            "modified_until": self.modified_until,
+            "confirmed_since": self.confirmed_since,
+            "where": self.where_json,
+        }
 
     @property
     def where_json(self) -> str | None:
         """The metadata filter as JSON text."""
         return None if self.where is None else _canonical(self.where)
+
+
+def _listed(values: Iterable[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
 
 
 def _canonical(where: Mapping[str, Any]) -> str:

@@ -1,40 +1,52 @@
-"""Search over the live generation, as role ``rag_reader``: it may call the search functions and nothing else."""
+"""Search over the live generation, by sessions of role ``rag_reader``: it may call the search functions, nothing else.
 
-from collections.abc import Iterator
+The database finds and fuses; what follows is a row of layers, each a pure function in a file of its own:
+re-ranking, near-duplicates, hits of one document, windows.
+"""
+
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from pgvector import HalfVector
-from psycopg import Connection, IsolationLevel
-from psycopg.rows import class_row
+from psycopg import Connection
+from psycopg.rows import dict_row
 
-from rag_pipeline.database.connection import connect
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, TransientError
-from rag_pipeline.query.hits import Hit, Hits
+from rag_pipeline.query.duplicates import reasons, without_duplicates
+from rag_pipeline.query.explain import Journal
+from rag_pipeline.query.hits import Candidate, Hits
+from rag_pipeline.query.limits import limited_per_document
+from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
+from rag_pipeline.query.windows import merged_windows
 from rag_pipeline.storable import storable
 
 if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
     from rag_pipeline.embeddings import Embedder
+    from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
 _EVERYTHING = Filters()
+_SPARE = 3
+"""Candidates that are fetched for each hit asked for; the layers drop some."""
 
 
 class Index:
-    """An open index. Make one with `Index.connect`; it serves one thread at a time."""
+    """An open index. Make one with `Index.connect`; any number of threads may use it at once."""
 
-    def __init__(self, connection: Connection[Any], settings: "Settings") -> None:
-        """Take a connection of role rag_reader that is in no transaction."""
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        self._connection = connection
+    def __init__(self, pool: "ConnectionPool[Connection[Any]]", settings: "Settings") -> None:
+        """Take a pool of read-only sessions of role rag_reader."""
+        self._pool = pool
         self._settings = settings
+        self._loading = Lock()
 
     @classmethod
     @contextmanager
@@ -43,15 +55,30 @@ class Index:
 
         Raises `ConfigurationError` when there is no such index, `TransientError` when it does not answer now.
         """
+        from rag_pipeline.database.pool import reader_pool
+
         if settings is None:
             from rag_pipeline.settings import Settings
 
             settings = Settings.load()
-        with connect(settings, role="rag_reader") as connection:
-            yield cls(connection, settings)
+        with reader_pool(settings) as pool:
+            yield cls(pool, settings)
 
-    def search(self, text: str, *, caller: Caller, k: int = 10, filters: Filters = _EVERYTHING) -> Hits:
-        """Return up to `k` chunks, nearest first, of those that the caller may read and the filters admit.
+    def search(
+        self,
+        text: str,
+        *,
+        caller: Caller,
+        k: int = 10,
+        filters: Filters = _EVERYTHING,
+        rerank: bool | None = None,
+        explain: bool = False,
+        plan: bool = False,
+    ) -> Hits:
+        """Return up to `k` chunks, best first, of those that the caller may read and the filters admit.
+
+        Words in quotation marks must stand next to each other. `rerank` None means what ``[retrieval] rerank``
+        says. With `explain` the hits say how they came about, with `plan` also how Postgres went about it.
 
         Raises `ValueError` for a question or `k` out of bounds, `ConfigurationError` when nothing is
         indexed yet or the index was made with another model, `TransientError` when it does not answer now.
@@ -62,41 +89,145 @@ class Index:
             raise ValueError(f"the question has {len(text):,} characters; at most {MAX_CHARACTERS:,} are allowed")
         if not 1 <= k <= MAX_HITS:
             raise ValueError(f"k is {k}; ask for 1 to {MAX_HITS} hits")
-        model = self._embedder.model
-        question = {
-            "vector": HalfVector(self._embedder.embed_query(storable(text))),
-            "model": model,
+        retrieval = self._settings.retrieval
+        reranker = self._reranker if (retrieval.rerank if rerank is None else rerank) else None
+        journal = Journal(explain or plan)
+        with journal.measured("embedding"):
+            asked = self._asked(storable(text), caller, filters)
+        everything = 2 * max(retrieval.candidates, k)
+        wanted = everything if explain else min(everything, max(_SPARE * k, retrieval.rerank_depth if reranker else 0))
+        while True:
+            asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted, "explain": explain or plan}
+            as_of, candidates, layers, plans = self._candidates(asked, plan)
+            hits = self._layered(storable(text), candidates, k, reranker, journal.started(layers, plans), as_of)
+            if len(hits) == k or len(candidates) < wanted or wanted == everything:
+                return hits
+            wanted = everything
+
+    def window(self, chunk_id: str, *, caller: Caller, before: int = 0, after: int = 0) -> Passage | None:
+        """Return a chunk's section with up to `before` and `after` sections around it, in the document's order.
+
+        None where the caller may not read the document, just as where there is no such chunk.
+        Raises `ValueError` for numbers below zero, and as `search` does.
+        """
+        if before < 0 or after < 0:
+            raise ValueError("before and after count sections; they are not below zero")
+        asked = {
+            "chunk_id": storable(chunk_id),
             "principals": list(caller.principals),
-            "k": k,
-            "sources": None if filters.sources is None else list(filters.sources),
-            "modified_since": filters.modified_since,
-            "where": filters.where_json,
+            "before": min(before, 1_000_000),
+            "after": min(after, 1_000_000),
         }
+        with self._transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(statements("search")["window"], asked).fetchall()
+        return Passage.of(chunk_id, [Section.of(row) for row in rows], rows[0]) if rows else None
+
+    def _asked(self, text: str, caller: Caller, filters: Filters) -> dict[str, Any]:
+        from pgvector import HalfVector
+
+        retrieval = self._settings.retrieval
+        return filters.parameters | {
+            "question": text,
+            "vector": HalfVector(self._embedder.embed_query(text)),
+            "model": self._embedder.model,
+            "principals": list(caller.principals),
+            "fusion": retrieval.fusion,
+            "vector_weight": retrieval.vector_weight,
+            "exact_up_to": retrieval.exact_up_to,
+        }
+
+    def _candidates(
+        self, asked: Mapping[str, Any], plan: bool
+    ) -> tuple[Any, list[Candidate], Mapping[str, Any] | None, list[str]]:
+        """Ask the database: since when it is confirmed, the candidates, best first, the ways it took, the plans."""
         queries = statements("search")
+        with self._transaction() as connection:
+            state = connection.execute(queries["index_state"], asked).fetchone()
+            if state is None:
+                raise _nothing_indexed()
+            generation, indexed_with, as_of = state
+            if indexed_with != asked["model"]:
+                raise ConfigurationError(
+                    f"[embedding] asks for {asked['model']}, but generation {generation} of the index was made with "
+                    f"{indexed_with}; put the settings back, or make a new index with them"
+                )
+            with connection.cursor(row_factory=dict_row) as cursor:
+                rows = cursor.execute(queries["search"], asked).fetchall()
+            plans = [line for (line,) in connection.execute(queries["search_plan"], asked)] if plan else []
+        layers = rows.pop()["layers"] if asked["explain"] else None
+        for row in rows:
+            del row["layers"]
+        return as_of, [Candidate(**row) for row in rows], layers, plans
+
+    def _layered(
+        self,
+        text: str,
+        candidates: list[Candidate],
+        k: int,
+        reranker: "Reranker | None",
+        journal: Journal,
+        as_of: Any,
+    ) -> Hits:
+        """Lead the candidates through the layers after the database."""
+        retrieval = self._settings.retrieval
+        ordered, notes, ranks = candidates, journal.notes, {}
+        if reranker is not None:
+            from rag_pipeline.query.rerank import reranked
+
+            with journal.layer("rerank", len(candidates)):
+                ordered, ranks, note = reranked(
+                    text,
+                    candidates,
+                    reranker,
+                    retrieval.rerank_weight,
+                    retrieval.rerank_depth,
+                    retrieval.rerank_seconds,
+                )
+            notes = (*notes, note) if note else notes
+        with journal.layer("duplicates", len(ordered)) as done:
+            survivors, twins = without_duplicates(ordered, retrieval.duplicate_similarity)
+            done(len(survivors), reasons(twins))
+        with journal.layer("per document", len(survivors)) as done:
+            kept, crowded = limited_per_document(survivors, retrieval.per_document)
+            done(len(kept), crowded)
+        best = kept[:k]
+        with journal.layer("windows", len(best)):
+            windows = merged_windows(best)
+        return Hits(
+            (candidate.hit(twins.get(candidate.chunk_id, ())) for candidate in best),
+            as_of,
+            reranked=bool(ranks),
+            notes=notes,
+            windows=windows,
+            explanation=journal.explanation(candidates, ranks, best, k),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection[Any]]:
+        """Give a session inside one read-only transaction on one snapshot."""
         try:
-            with self._connection.transaction(), self._connection.cursor(row_factory=class_row(Hit)) as cursor:
-                state = self._connection.execute(queries["index_state"], question).fetchone()
-                if state is None:
-                    raise _nothing_indexed()
-                generation, indexed_with, as_of = state
-                if indexed_with != model:
-                    raise ConfigurationError(
-                        f"[embedding] asks for {model}, but generation {generation} of the index was made with "
-                        f"{indexed_with}; put the settings back, or make a new index with them"
-                    )
-                return Hits(cursor.execute(queries["nearest"], question), as_of)
-        except psycopg.errors.UndefinedFunction as error:
+            with self._pool.connection() as connection, connection.transaction():
+                yield connection
+        except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
             raise _nothing_indexed() from error
         except psycopg.DataError as error:
             raise ValueError(f"the filters cannot be used: {error.diag.message_primary or error}") from error
         except psycopg.OperationalError as error:
-            raise TransientError(f"the index stopped answering; connect again: {error}") from error
+            raise TransientError(f"the index stopped answering; ask again: {error}") from error
 
     @cached_property
     def _embedder(self) -> "Embedder":
         from rag_pipeline.embeddings import open_embedder
 
-        return open_embedder(self._settings.embedding)
+        with self._loading:
+            return open_embedder(self._settings.embedding)
+
+    @cached_property
+    def _reranker(self) -> "Reranker":
+        from rag_pipeline.query.rerank import open_reranker
+
+        with self._loading:
+            return open_reranker(self._settings.retrieval)
 
 
 def _nothing_indexed() -> ConfigurationError:

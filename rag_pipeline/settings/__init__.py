@@ -1,7 +1,17 @@
 """Settings: one `rag.toml`, overridden by environment variables, read in one place."""
 
 from rag_pipeline.settings.load import FILE_NAME, Settings
-from rag_pipeline.settings.sections import Chunking, Database, Embedding, Guards, Parsing, SourceSettings, Workspace
+from rag_pipeline.settings.sections import (
+    Chunking,
+    Database,
+    Embedding,
+    Guards,
+    Keywords,
+    Parsing,
+    Retrieval,
+    SourceSettings,
+    Workspace,
+)
 from rag_pipeline.settings.service import Service
 from rag_pipeline.settings.sources import (
     FilesSettings,
@@ -23,8 +33,10 @@ __all__ = [
     "GitSettings",
     "GithubIssuesSettings",
     "Guards",
+    "Keywords",
     "ObjectStoreSettings",
     "Parsing",
+    "Retrieval",
     "Service",
     "Settings",
     "SourceSettings",

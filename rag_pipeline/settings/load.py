@@ -18,7 +18,17 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.plugins import SOURCES, plugin, plugins
-from rag_pipeline.settings.sections import Chunking, Database, Embedding, Parsing, Section, SourceSettings, Workspace
+from rag_pipeline.settings.sections import (
+    Chunking,
+    Database,
+    Embedding,
+    Keywords,
+    Parsing,
+    Retrieval,
+    Section,
+    SourceSettings,
+    Workspace,
+)
 from rag_pipeline.settings.service import Service
 from rag_pipeline.settings.sources import SOURCE_TYPES, AnySource
 
@@ -34,6 +44,8 @@ class Settings(Section):
     embedding: Embedding = Field(default_factory=lambda: Embedding.model_validate({}))
     parsing: Parsing = Field(default_factory=lambda: Parsing.model_validate({}))
     chunking: Chunking = Field(default_factory=lambda: Chunking.model_validate({}))
+    keywords: Keywords = Field(default_factory=lambda: Keywords.model_validate({}))
+    retrieval: Retrieval = Field(default_factory=lambda: Retrieval.model_validate({}))
     service: Service = Field(default_factory=lambda: Service.model_validate({}))
     sources: tuple[AnySource, ...] = ()
     folder: Path = Field(

@@ -28,6 +28,9 @@ class Database(Section):
     url: str = Field(
         default="embedded", description="'embedded', or postgresql://… of a server with pgvector 0.8 or later."
     )
+    read_url: str | None = Field(
+        default=None, description="postgresql://… of a read replica that searches ask instead; none by default."
+    )
     port: int | None = Field(
         None, ge=1, le=65535, description="TCP port on 127.0.0.1 for the embedded server; none by default."
     )
@@ -50,6 +53,61 @@ class Chunking(Section):
     max_tokens: int = Field(default=200, ge=32, le=480, description="Tokens of a chunk's own text, at most.")
     window_tokens: int = Field(
         800, ge=64, le=8000, description="Tokens of a section, the window given to the model, at most."
+    )
+
+
+class Keywords(Section):
+    """How words are read; part of the recipe."""
+
+    language: str = Field(
+        default="english",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Text-search configuration of Postgres for documents that do not declare a language.",
+    )
+
+
+class Retrieval(Section):
+    """How a search goes from a question to hits; not part of the recipe, so a change holds at once."""
+
+    candidates: int = Field(default=50, ge=1, le=1000, description="What each of the two searches brings, at most.")
+    fusion: Literal["convex", "reciprocal_rank"] = Field(
+        default="convex", description="'convex' adds normalised scores, 'reciprocal_rank' reciprocal ranks."
+    )
+    vector_weight: float = Field(
+        default=0.65,
+        ge=0,
+        le=1,
+        description="Weight of the vector search in the fusion; the keyword search has the rest.",
+    )
+    exact_up_to: int = Field(
+        default=50_000,
+        ge=1,
+        le=2_000_000,
+        description="Up to this many visible chunks vectors are compared one by one.",
+    )
+    rerank: bool = Field(
+        default=False, description="Whether a cross-encoder re-ranks unless the question says otherwise."
+    )
+    rerank_model: str = Field(
+        default="cross-encoder/ms-marco-MiniLM-L-12-v2",
+        description="Cross-encoder: packaged, fastembed's, or a folder.",
+    )
+    rerank_url: str | None = Field(default=None, description="A service with the common /rerank API, instead.")
+    rerank_key_env: str = Field(
+        default="RERANK_API_KEY", description="Environment variable that holds the service's key, if it wants one."
+    )
+    rerank_weight: float = Field(
+        default=0.25,
+        ge=0,
+        description="Weight of its score beside the fused one; large: it alone decides.",
+    )
+    rerank_depth: int = Field(default=50, ge=1, le=1000, description="How many candidates are re-ranked, at most.")
+    rerank_seconds: float = Field(
+        default=5, gt=0, le=600, description="Seconds that re-ranking may take; after that the fused order stands."
+    )
+    per_document: int = Field(default=3, ge=1, description="Hits of one document, at most.")
+    duplicate_similarity: float = Field(
+        default=0.8, gt=0, le=1, description="Share of common word sequences from which a text is a near-duplicate."
     )
 
 

@@ -94,7 +94,7 @@ def test_an_access_change_of_one_document_reaches_its_chunks(handbook: tuple[Scr
     with pipeline.connected() as connection:
         lists = connection.execute(
             "select distinct document_id, allow from chunk_vectors join chunks using (chunk_key) "
-            "join documents using (doc_key) join rag.access_lists on access_lists.acl_id = chunk_vectors.acl_id "
+            "join documents on documents.doc_key = chunks.doc_key join rag.access_lists on access_lists.acl_id = chunk_vectors.acl_id "
             "where 'public' <> all (allow)"
         ).fetchall()
     assert lists == [("page-07.md", ["group:eng"])]
@@ -218,7 +218,7 @@ def test_a_rebuild_holds_the_same_rows(handbook: tuple[ScriptedPipeline, World])
     pipeline.refresh("handbook")
     with pipeline.connected() as connection:
         incremental = published_rows(connection)
-        for table in ("chunk_vectors", "chunks", "sections", "documents"):
+        for table in ("chunk_vectors", "chunk_terms", "chunks", "sections", "documents"):
             connection.execute(f"delete from {table}")  # pyright: ignore[reportCallIssue, reportArgumentType]
         connection.execute("delete from rag.tombstones")
         rebuilt = pipeline.refresh("handbook")
@@ -234,9 +234,9 @@ def test_verification_finds_and_mends_what_was_tampered_with(handbook: tuple[Scr
         connection.execute("update chunks set text = 'tampered' where chunk_key = (select max(chunk_key) from chunks)")
         connection.execute(
             "insert into documents (document_hash, source, document_id, uri, title, content_hash, acl_id, metadata, "
-            "front_matter, section_ids, section_starts, places, snapshot_id) "
+            "front_matter, language, section_ids, section_starts, places, snapshot_id) "
             "select '\\x00', source, 'ghost.md', '', '', "
-            "'\\x00', acl_id, '{}', '{}', '{}', '{}', '{}', snapshot_id from documents limit 1"
+            "'\\x00', acl_id, '{}', '{}', language, '{}', '{}', '{}', snapshot_id from documents limit 1"
         )
     found = pipeline.verify("handbook")
     assert (found.ghosts, found.missing, found.different) == (1, 1, 1), found.examples

@@ -26,6 +26,7 @@ create table documents (
     acl_id          int not null references rag.access_lists,
     metadata        jsonb not null,
     front_matter    jsonb not null,
+    language        text not null, -- the text-search configuration that its words are read with
     section_ids     bytea[] not null,
     section_starts  int[] not null,
     places          jsonb not null, -- pages, lines, seconds of its chunks by local_id: absolute, so kept here
@@ -33,6 +34,7 @@ create table documents (
 );
 create index documents_by_source on documents (source, content_hash);
 create index documents_by_acl on documents (acl_id);
+create index documents_by_metadata on documents using gin ((front_matter || metadata) jsonb_path_ops);
 
 create table sections (
     doc_key      bigint not null references documents,
@@ -55,17 +57,115 @@ create table chunks (
     tokens       int not null check (tokens > 0),
     forced       boolean not null,
     embed_hash   bytea not null,
+    shingles     bytea not null, -- sorted hashes of its runs of words, by which near-duplicates are told
     unique (doc_key, local_id),
     foreign key (doc_key, section_id) references sections
 );
 create index chunks_by_section on chunks (doc_key, section_id);
 
+-- What is searched lies in narrow tables of its own; document and access are repeated in them, so that a
+-- filter needs no join.
 create table chunk_vectors (
     chunk_key bigint primary key references chunks,
+    doc_key   bigint not null,
     acl_id    int not null,
     embedding halfvec not null
 );
 create index chunk_vectors_by_acl on chunk_vectors (acl_id);
+create index chunk_vectors_by_document on chunk_vectors (doc_key);
+
+-- Written last in a refresh, under one lock for the whole generation, so its key is looked at last as well.
+create table chunk_terms (
+    chunk_key bigint primary key references chunks deferrable initially deferred,
+    doc_key   bigint not null,
+    acl_id    int not null,
+    language  text not null,
+    length    int not null,
+    terms     tsvector not null,
+    weights   sparsevec not null
+);
+create index chunk_terms_by_acl on chunk_terms (acl_id);
+create index chunk_terms_by_document on chunk_terms (doc_key);
+create index chunk_terms_by_term on chunk_terms using gin (terms);
+
+-- How many chunks a term is in, and the largest weight that it ever had in one: never less than the largest now.
+create table lexicon (
+    term       text primary key,
+    df         bigint not null check (df > 0),
+    max_weight real not null
+);
+
+-- One row: all chunks, their length in words, and the average length that the weights were computed with.
+create table keyword_state (
+    only_row boolean primary key default true check (only_row),
+    chunks   bigint not null default 0,
+    length   bigint not null default 0,
+    average  real not null default 1
+);
+insert into keyword_state default values;
+
+-- How many chunks, and of which languages, an access list admits to: what the way of a search is chosen by.
+create table acl_sizes (
+    acl_id   int not null,
+    language text not null,
+    chunks   bigint not null check (chunks > 0),
+    primary key (acl_id, language)
+);
+
+-- The three tables above follow chunk_terms by triggers, whoever changes it. The lock keeps two sources that
+-- publish at once from waiting for each other's rows in different order.
+create function count_terms() returns trigger language plpgsql
+set search_path from current
+as $$
+declare
+    changed text := case tg_op
+        when 'INSERT' then 'select 1 as sign, * from added'
+        when 'DELETE' then 'select -1 as sign, * from gone'
+        else 'select 1 as sign, * from added union all select -1, * from gone'
+    end;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('rag-pipeline keywords ' || tg_table_schema, 0));
+    execute format($merge$
+        merge into lexicon using (
+            select lexeme, sum(sign) as df, coalesce(max(weight) filter (where sign > 0), 0) as max_weight
+            from (%s) as changed
+            cross join lateral (
+                select lexeme, rag.term_weight(
+                    coalesce(cardinality(positions), 1), changed.length, (select average from keyword_state)
+                ) as weight
+                from unnest(changed.terms)
+            ) as posting
+            group by lexeme
+            having sum(sign) <> 0 or max(weight) filter (where sign > 0) > 0
+        ) as found on lexicon.term = found.lexeme
+        when matched and lexicon.df + found.df <= 0 then delete
+        when matched and (found.df <> 0 or found.max_weight > lexicon.max_weight) then
+            update set df = lexicon.df + found.df, max_weight = greatest(lexicon.max_weight, found.max_weight)
+        when not matched and found.df > 0 then
+            insert (term, df, max_weight) values (found.lexeme, found.df, found.max_weight)
+    $merge$, changed);
+    execute format($merge$
+        merge into acl_sizes using (
+            select acl_id, language, sum(sign) as chunks from (%s) as changed group by 1, 2 having sum(sign) <> 0
+        ) as found on acl_sizes.acl_id = found.acl_id and acl_sizes.language = found.language
+        when matched and acl_sizes.chunks + found.chunks <= 0 then delete
+        when matched then update set chunks = acl_sizes.chunks + found.chunks
+        when not matched then insert (acl_id, language, chunks) values (found.acl_id, found.language, found.chunks)
+    $merge$, changed);
+    execute format($update$
+        update keyword_state set chunks = keyword_state.chunks + found.chunks, length = keyword_state.length + found.length
+        from (select sum(sign) as chunks, sum(sign * length) as length from (%s) as changed) as found
+        where found.chunks <> 0 or found.length <> 0
+    $update$, changed);
+    return null;
+end;
+$$;
+create trigger terms_added after insert on chunk_terms
+    referencing new table as added for each statement execute function count_terms();
+create trigger terms_gone after delete on chunk_terms
+    referencing old table as gone for each statement execute function count_terms();
+create trigger terms_changed after update on chunk_terms
+    referencing new table as added old table as gone for each statement execute function count_terms();
 
 do $$
 begin
@@ -87,10 +187,12 @@ alter table documents enable row level security;
 alter table sections enable row level security;
 alter table chunks enable row level security;
 alter table chunk_vectors enable row level security;
+alter table chunk_terms enable row level security;
 create policy pipeline on documents to rag_writer using (true) with check (true);
 create policy pipeline on sections to rag_writer using (true) with check (true);
 create policy pipeline on chunks to rag_writer using (true) with check (true);
 create policy pipeline on chunk_vectors to rag_writer using (true) with check (true);
+create policy pipeline on chunk_terms to rag_writer using (true) with check (true);
 create policy analyst on documents for select to rag_analyst
     using (acl_id = any (array(select rag.analyst_acl_ids())));
 create policy analyst on chunks for select to rag_analyst

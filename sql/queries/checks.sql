@@ -15,7 +15,8 @@ select
     (select coalesce(sum(sections), 0)::bigint from kept) as sections_announced,
     (select count(*) from sections join kept using (doc_key)) as sections,
     (select count(*) from chunks join kept using (doc_key)) as chunks,
-    (select count(*) from chunk_vectors join chunks using (chunk_key) join kept using (doc_key)) as vectors
+    (select count(*) from chunk_vectors join chunks using (chunk_key) join kept on kept.doc_key = chunks.doc_key) as vectors,
+    (select count(*) from chunk_terms join chunks using (chunk_key) join kept on kept.doc_key = chunks.doc_key) as terms
 
 -- name: orphans
 -- Rows without the row that they belong to, in the whole generation; the foreign keys forbid them.
@@ -25,7 +26,9 @@ select
     (select count(*) from chunks where not exists (
         select from sections where sections.doc_key = chunks.doc_key and sections.section_id = chunks.section_id)) as chunks,
     (select count(*) from chunk_vectors where not exists (
-        select from chunks where chunks.chunk_key = chunk_vectors.chunk_key)) as vectors
+        select from chunks where chunks.chunk_key = chunk_vectors.chunk_key)) as vectors,
+    (select count(*) from chunk_terms where not exists (
+        select from chunks where chunks.chunk_key = chunk_terms.chunk_key)) as terms
 
 -- name: chunk_columns
 -- The columns of the public view of chunks, in order.

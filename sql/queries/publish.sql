@@ -19,6 +19,7 @@ create temp table staged_documents (
     acl_id          int,
     metadata        jsonb,
     front_matter    jsonb,
+    language        text,
     section_ids     bytea[],
     section_starts  int[],
     places          jsonb,
@@ -46,7 +47,19 @@ create temp table staged_chunks (
     end_offset    int not null,
     tokens        int not null,
     forced        boolean not null,
-    embed_hash    bytea not null
+    embed_hash    bytea not null,
+    shingles      bytea not null
+)
+
+-- name: create_staged_terms
+-- What the chunks that this refresh touches are to be found by.
+create temp table staged_terms (
+    chunk_key bigint not null,
+    doc_key   bigint not null,
+    acl_id    int not null,
+    language  text not null,
+    terms     tsvector not null,
+    length    int not null
 )
 
 -- name: small_samples
@@ -145,6 +158,17 @@ update staged_documents set acl_id = access_lists.acl_id
 from rag.access_lists
 where access_lists.source = %(source)s and access_lists.digest = staged_documents.digest
 
+-- name: settle_languages
+-- The language that a document's words are read in: as it declares, else as the recipe says.
+update staged_documents as staged
+set language = rag.language(coalesce(found.front_matter, '{}') || staged.metadata, %(language)s)
+from (
+    select staged_documents.document_hash, coalesce(staged_documents.front_matter, documents.front_matter) as front_matter
+    from staged_documents
+    left join documents using (doc_key)
+) as found
+where staged.document_hash = found.document_hash and staged.metadata is not null
+
 -- name: update_documents
 -- Known documents take what is new about them; what a category does not carry stays as it is.
 -- Of a document that cannot be read only the access follows its source.
@@ -162,6 +186,7 @@ update documents set
     acl_id = staged.acl_id,
     metadata = staged.metadata,
     front_matter = coalesce(staged.front_matter, documents.front_matter),
+    language = staged.language,
     section_ids = coalesce(staged.section_ids, documents.section_ids),
     section_starts = coalesce(staged.section_starts, documents.section_starts),
     places = coalesce(staged.places, documents.places),
@@ -174,13 +199,13 @@ where documents.doc_key = staged.doc_key
   and (
       documents.document_hash, documents.document_id, documents.uri, documents.title, documents.media_type,
       documents.version, documents.modified_at, documents.size, documents.content_hash, documents.declared_access,
-      documents.acl_id, documents.metadata, documents.front_matter, documents.section_ids, documents.section_starts,
-      documents.places
+      documents.acl_id, documents.metadata, documents.front_matter, documents.language, documents.section_ids,
+      documents.section_starts, documents.places
   ) is distinct from (
       staged.document_hash, staged.document_id, staged.uri, coalesce(staged.title, documents.title),
       staged.media_type, staged.version, staged.modified_at, staged.size, staged.content_hash,
       staged.declared_access, staged.acl_id, staged.metadata, coalesce(staged.front_matter, documents.front_matter),
-      coalesce(staged.section_ids, documents.section_ids), coalesce(staged.section_starts, documents.section_starts),
+      staged.language, coalesce(staged.section_ids, documents.section_ids), coalesce(staged.section_starts, documents.section_starts),
       coalesce(staged.places, documents.places)
   )
 
@@ -195,11 +220,11 @@ where documents.doc_key = staged.doc_key and staged.category = 'quarantined'
 -- New and restored documents.
 insert into documents (
     document_hash, source, document_id, uri, title, media_type, version, modified_at, size, content_hash,
-    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, places,
+    declared_access, acl_id, metadata, front_matter, language, section_ids, section_starts, places,
     snapshot_id
 )
 select document_hash, %(source)s, document_id, uri, title, media_type, version, modified_at, size, content_hash,
-    declared_access, acl_id, metadata, front_matter, section_ids, section_starts, places, %(snapshot_id)s
+    declared_access, acl_id, metadata, front_matter, language, section_ids, section_starts, places, %(snapshot_id)s
 from staged_documents
 where category in ('added', 'restored')
 
@@ -259,20 +284,21 @@ where staged.category <> 'changed' or not exists (
 -- Chunks that stand elsewhere in their section, or under another title.
 update chunks set
     start_offset = new.start_offset, end_offset = new.end_offset, tokens = new.tokens, forced = new.forced,
-    embed_hash = new.embed_hash, text = new.text
+    embed_hash = new.embed_hash, text = new.text, shingles = new.shingles
 from staged_chunks as new
 join staged_documents as staged using (document_hash)
 where staged.category = 'changed' and chunks.doc_key = staged.doc_key and chunks.local_id = new.local_id
-  and (chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash, chunks.text)
-      is distinct from (new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash, new.text)
+  and (chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash, chunks.text,
+       chunks.shingles)
+      is distinct from (new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash, new.text, new.shingles)
 
 -- name: insert_chunks
 -- Chunks that were not there.
 insert into chunks (
-    doc_key, section_id, local_id, acl_id, text, start_offset, end_offset, tokens, forced, embed_hash
+    doc_key, section_id, local_id, acl_id, text, start_offset, end_offset, tokens, forced, embed_hash, shingles
 )
 select staged.doc_key, new.section_id, new.local_id, staged.acl_id, new.text, new.start_offset,
-    new.end_offset, new.tokens, new.forced, new.embed_hash
+    new.end_offset, new.tokens, new.forced, new.embed_hash, new.shingles
 from staged_chunks as new
 join staged_documents as staged using (document_hash)
 where staged.category <> 'changed' or not exists (
@@ -308,8 +334,8 @@ where chunk_vectors.chunk_key = chunks.chunk_key
 
 -- name: insert_vectors
 -- Every new chunk gets the vector of its text from the store.
-insert into chunk_vectors (chunk_key, acl_id, embedding)
-select chunks.chunk_key, chunks.acl_id, embedding_store.embedding
+insert into chunk_vectors (chunk_key, doc_key, acl_id, embedding)
+select chunks.chunk_key, chunks.doc_key, chunks.acl_id, embedding_store.embedding
 from staged_documents
 join chunks using (doc_key)
 join rag.embedding_store
@@ -318,6 +344,96 @@ where staged_documents.category in ('added', 'restored') or (
     staged_documents.category = 'changed'
     and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
 )
+
+-- name: stage_terms
+-- The terms of the chunks of new and changed documents, and of those whose language is another now. Title and headings
+-- are read with every chunk, as they are embedded with it.
+insert into staged_terms (chunk_key, doc_key, acl_id, language, terms, length)
+select found.chunk_key, found.doc_key, found.acl_id, found.language, found.terms,
+    (select coalesce(sum(coalesce(cardinality(positions), 1)), 0) from unnest(found.terms))
+from (
+    select chunks.chunk_key, chunks.doc_key, chunks.acl_id, documents.language,
+        rag.terms(documents.language, rag.found_by(documents.title, sections.heading_path, chunks.text)) as terms
+    from staged_documents as staged
+    join documents using (doc_key)
+    join chunks using (doc_key)
+    join sections using (doc_key, section_id)
+    where staged.category in ('added', 'restored', 'changed') or (
+        staged.category in ('moved', 'metadata_changed', 'access_changed')
+        and exists (
+            select from chunk_terms
+            where chunk_terms.doc_key = documents.doc_key and chunk_terms.language <> documents.language
+        )
+    )
+    offset 0
+) as found
+
+-- name: delete_stale_terms
+-- Terms of chunks that are gone, and those that are not as they should be. From here on other publishers wait.
+delete from chunk_terms using staged_documents as staged
+where chunk_terms.doc_key = staged.doc_key and (
+    not exists (select from chunks where chunks.chunk_key = chunk_terms.chunk_key)
+    or exists (
+        select from staged_terms as new
+        where new.chunk_key = chunk_terms.chunk_key
+          and ((new.language, new.terms, new.length)
+                  is distinct from (chunk_terms.language, chunk_terms.terms, chunk_terms.length)
+               or chunk_terms.weights <> rag.term_weights(
+                  chunk_terms.terms, chunk_terms.length, (select average from keyword_state)))
+    )
+)
+
+-- name: lock_keywords
+-- The counts of words belong to all sources; taken last, and held until the commit.
+select pg_advisory_xact_lock(hashtextextended(format('rag-pipeline keywords rag_g%%s', %(generation)s::int), 0))
+
+-- name: shift_average
+-- The average length in force, where the chunks to come move it to another step; returns it then.
+update keyword_state set average = wanted.average
+from (
+    select rag.average_in_force(
+        state.chunks + coalesce(new.chunks, 0), state.length + coalesce(new.length, 0)
+    ) as average
+    from keyword_state as state
+    cross join (
+        select count(*) as chunks, sum(length) as length from staged_terms
+        where not exists (select from chunk_terms where chunk_terms.chunk_key = staged_terms.chunk_key)
+    ) as new
+) as wanted
+where keyword_state.average <> wanted.average
+returning keyword_state.average
+
+-- name: reweigh
+-- All weights follow the average, and with them the bounds of all terms.
+update chunk_terms set weights = rag.term_weights(terms, length, (select average from keyword_state))
+
+-- name: reset_bounds
+-- The largest weight of each term, counted anew.
+update lexicon set max_weight = found.max_weight
+from (
+    select lexeme, max(rag.term_weight(
+        coalesce(cardinality(positions), 1), chunk_terms.length, (select average from keyword_state)
+    )) as max_weight
+    from chunk_terms
+    cross join lateral unnest(terms)
+    group by lexeme
+) as found
+where lexicon.term = found.lexeme and lexicon.max_weight <> found.max_weight
+
+-- name: insert_terms
+-- Every chunk that has none gets its terms and their weights.
+insert into chunk_terms (chunk_key, doc_key, acl_id, language, length, terms, weights)
+select chunk_key, doc_key, acl_id, language, length, terms,
+    rag.term_weights(terms, length, (select average from keyword_state))
+from staged_terms
+where not exists (select from chunk_terms where chunk_terms.chunk_key = staged_terms.chunk_key)
+
+-- name: update_term_access
+-- Kept chunks whose access changed.
+update chunk_terms set acl_id = chunks.acl_id
+from staged_documents
+join chunks using (doc_key)
+where chunk_terms.chunk_key = chunks.chunk_key and chunk_terms.acl_id <> chunks.acl_id
 
 -- name: clear_quarantine
 -- Documents that can be read again, and those that a complete listing no longer has.
@@ -349,7 +465,9 @@ with touched as (select distinct doc_key from staged_documents where category <>
 counted as (
     select
         count(*) filter (where chunk_vectors.chunk_key is null) as without_vector,
-        count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id) as other_access,
+        count(*) filter (where chunk_terms.chunk_key is null) as without_terms,
+        count(*) filter (where chunks.acl_id <> documents.acl_id or chunk_vectors.acl_id <> chunks.acl_id
+            or chunk_terms.acl_id <> chunks.acl_id) as other_access,
         count(*) filter (where chunks.end_offset > length(sections.text)) as outside_section,
         count(*) filter (where not chunks.forced and chunks.tokens > (
             select (generations.recipe ->> 'max_tokens')::int
@@ -361,6 +479,7 @@ counted as (
     join chunks using (doc_key)
     join sections using (doc_key, section_id)
     left join chunk_vectors using (chunk_key)
+    left join chunk_terms using (chunk_key)
 ),
 compared as (
     select
@@ -376,7 +495,8 @@ from counted
 cross join compared
 cross join lateral (values
     ('chunks without a vector', without_vector),
-    ('chunks or vectors of another access than their document', other_access),
+    ('chunks without terms', without_terms),
+    ('chunks, vectors or terms of another access than their document', other_access),
     ('chunks outside their section', outside_section),
     ('chunks above the budget of the recipe', above_budget),
     ('removed documents that are still there', still_there),

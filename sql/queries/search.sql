@@ -2,10 +2,28 @@
 -- Which generation and model answer, and since when every source in question is confirmed.
 select generation, model, as_of from rag.index_state(%(sources)s::text[])
 
--- name: nearest
--- The nearest chunks that the caller may read, best first; the distance stays in the database.
-select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place
-from rag.search_vector(
-    %(vector)s, %(model)s, %(principals)s::text[], %(k)s::int,
-    %(sources)s::text[], %(modified_since)s::timestamptz, %(where)s::text::jsonb
+-- name: search
+-- The candidates of both searches that the caller may read, best first; with explain one row more, of layers only.
+select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place, stale,
+    window_position, vector_rank, keyword_rank, score, shingles, layers
+from rag.search(
+    %(question)s::text, %(principals)s::text[], %(wanted)s::int, %(vector)s, %(model)s::text, %(sources)s::text[],
+    %(media_types)s::text[], %(uri_prefix)s::text, %(languages)s::text[], %(modified_since)s::timestamptz,
+    %(modified_until)s::timestamptz, %(confirmed_since)s::timestamptz, %(where)s::text::jsonb, %(fusion)s::text,
+    %(vector_weight)s::float8, %(candidates)s::int, %(exact_up_to)s::int, %(explain)s::boolean
 )
+
+-- name: search_plan
+-- How Postgres executes the two halves of a search, line by line.
+select line
+from rag.search_plan(
+    %(question)s::text, %(principals)s::text[], %(vector)s, %(sources)s::text[], %(media_types)s::text[],
+    %(uri_prefix)s::text, %(languages)s::text[], %(modified_since)s::timestamptz, %(modified_until)s::timestamptz,
+    %(confirmed_since)s::timestamptz, %(where)s::text::jsonb, %(candidates)s::int, %(exact_up_to)s::int
+) as line
+
+-- name: window
+-- The section of a chunk and those around it, in order.
+select document_id, source, uri, title, modified_at, stale, heading_path, text, "position", is_hit, hit_start, hit_end,
+    earlier, later
+from rag."window"(%(chunk_id)s::text, %(principals)s::text[], %(before)s::int, %(after)s::int)

@@ -34,6 +34,12 @@ from chunks
 join documents using (doc_key)
 where documents.source = %(source)s
   and not exists (select from chunk_vectors where chunk_vectors.chunk_key = chunks.chunk_key)
+union all
+select 'the terms of a chunk of ' || documents.document_id
+from chunks
+join documents using (doc_key)
+where documents.source = %(source)s
+  and not exists (select from chunk_terms where chunk_terms.chunk_key = chunks.chunk_key)
 
 -- name: different
 -- What both hold, but not alike: documents, sections, chunks, vectors, access.
@@ -44,11 +50,11 @@ join rag.access_lists on access_lists.acl_id = documents.acl_id
 where staged.category = 'changed' and (
     documents.document_id, documents.uri, documents.title, documents.media_type, documents.modified_at,
     documents.size, documents.content_hash, documents.declared_access, documents.metadata, documents.front_matter,
-    documents.section_ids, documents.section_starts, documents.places, access_lists.digest
+    documents.language, documents.section_ids, documents.section_starts, documents.places, access_lists.digest
 ) is distinct from (
     staged.document_id, staged.uri, staged.title, staged.media_type, staged.modified_at,
     staged.size, staged.content_hash, staged.declared_access, staged.metadata, staged.front_matter,
-    staged.section_ids, staged.section_starts, staged.places, staged.digest
+    staged.language, staged.section_ids, staged.section_starts, staged.places, staged.digest
 )
 union all
 select 'a section of ' || documents.document_id
@@ -67,9 +73,9 @@ join staged_chunks as new using (document_hash)
 join chunks on chunks.doc_key = documents.doc_key and chunks.local_id = new.local_id
 where staged.category = 'changed'
   and (chunks.text, chunks.start_offset, chunks.end_offset, chunks.tokens, chunks.forced, chunks.embed_hash,
-       chunks.acl_id, chunks.section_id)
+       chunks.acl_id, chunks.section_id, chunks.shingles)
       is distinct from (new.text, new.start_offset, new.end_offset, new.tokens, new.forced, new.embed_hash,
-       documents.acl_id, new.section_id)
+       documents.acl_id, new.section_id, new.shingles)
 union all
 select 'the vector of a chunk of ' || documents.document_id
 from chunks
@@ -79,3 +85,25 @@ left join rag.embedding_store
     on embedding_store.model = %(model)s and embedding_store.embed_hash = chunks.embed_hash
 where documents.source = %(source)s
   and (chunk_vectors.embedding is distinct from embedding_store.embedding or chunk_vectors.acl_id <> chunks.acl_id)
+union all
+select 'the terms of a chunk of ' || documents.document_id
+from staged_documents as staged
+join documents using (document_hash)
+join staged_chunks as new using (document_hash)
+join staged_sections using (document_hash, section_id)
+join chunks on chunks.doc_key = documents.doc_key and chunks.local_id = new.local_id
+join chunk_terms on chunk_terms.chunk_key = chunks.chunk_key
+cross join lateral (
+    select rag.terms(staged.language, rag.found_by(staged.title, staged_sections.heading_path, new.text)) as terms
+) as found
+where staged.category = 'changed' and (
+    (chunk_terms.terms, chunk_terms.language, chunk_terms.acl_id, chunk_terms.doc_key)
+        is distinct from (found.terms, staged.language, chunks.acl_id, chunks.doc_key)
+    or chunk_terms.weights <> rag.term_weights(found.terms, chunk_terms.length, (select average from keyword_state))
+)
+union all
+select 'the count of a word'
+from lexicon
+full join (select lexeme, count(*) as df from chunk_terms cross join lateral unnest(terms) group by lexeme) as counted
+    on counted.lexeme = lexicon.term
+where lexicon.df is distinct from counted.df

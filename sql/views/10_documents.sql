@@ -11,6 +11,7 @@ select
     documents.size,
     encode(documents.content_hash, 'hex') as content_hash,
     documents.front_matter || documents.metadata as metadata,
+    documents.language,
     documents.acl_id,
     cardinality(documents.section_ids) as sections,
     documents.snapshot_id

@@ -1,0 +1,38 @@
+-- How old the index is, as a whole and by source.
+
+-- Since when each source is confirmed: the start of its last complete listing that was published.
+create or replace function rag.confirmed_sources(only_sources text[] default null)
+returns table (source text, as_of timestamptz, stale boolean)
+language sql stable
+set search_path from current
+as $$
+    select sources.source, last.started_at, coalesce(now() - last.started_at > sources.stale_after, true)
+    from rag.sources
+    left join lateral (
+        select snapshots.started_at
+        from rag.refreshes
+        join rag.snapshots using (snapshot_id)
+        where refreshes.source = sources.source and snapshots.complete
+        order by refreshes.refresh_id desc
+        limit 1
+    ) as last on true
+    where (only_sources is null or sources.source = any (only_sources))
+      and exists (select from rag.refreshes where refreshes.source = sources.source);
+$$;
+comment on function rag.confirmed_sources(text[]) is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
+revoke all on function rag.confirmed_sources(text[]) from public;
+
+-- What a reader may know of the index as a whole: its generation, its model, and how old it is at most.
+create or replace function rag.index_state(only_sources text[] default null)
+returns table (generation int, model text, dimensions int, as_of timestamptz)
+language sql stable security definer
+set search_path from current
+as $$
+    select generations.generation, generations.model, generations.dimensions,
+        (select min(confirmed.as_of) from rag.confirmed_sources(only_sources) as confirmed)
+    from rag.generations
+    where generations.state = 'live';
+$$;
+comment on function rag.index_state(text[]) is 'Live generation, its model, and the time since when every source is confirmed.';
+revoke all on function rag.index_state(text[]) from public;
+grant execute on function rag.index_state(text[]) to rag_reader, rag_writer;

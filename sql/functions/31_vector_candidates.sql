@@ -1,0 +1,72 @@
+-- The nearest chunks to a vector. Up to a bound of visible chunks all of them are compared; above it the graph index
+-- is walked until enough visible ones are found. The planner is not asked: it does not know how a filter and
+-- nearness go together.
+
+-- Whether the generation has a graph index that can be used.
+create or replace function rag.vector_graph() returns boolean
+language sql stable
+set search_path from current
+as $$
+    select exists (
+        select from pg_index where indexrelid = to_regclass('chunk_vectors_graph') and indisvalid and indisready
+    );
+$$;
+
+-- Walk the graph; every other way to an order is closed. The rows come nearly in order.
+create or replace function rag.walk_graph(
+    statement text, query halfvec, lists int[], documents bigint[], keys bigint[], depth int,
+    out chunk_keys bigint[], out scores float8[]
+)
+language plpgsql stable
+set search_path from current
+set enable_sort = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set hnsw.iterative_scan = relaxed_order
+set hnsw.max_scan_tuples = 40000
+set hnsw.ef_search = 200
+as $$
+begin
+    execute 'select array_agg(chunk_key order by score desc, chunk_key), array_agg(score order by score desc, chunk_key) from ('
+        || statement || ') as found'
+    into chunk_keys, scores using query, lists, documents, keys, depth;
+end;
+$$;
+
+-- The chunks, best first, with the inner product as score; parameters as of keyword_candidates.
+create or replace function rag.vector_candidates(
+    query halfvec, lists int[], documents bigint[], keys bigint[], visible bigint, exact_up_to bigint, depth int,
+    out chunk_keys bigint[], out scores float8[], out path text, out statement text
+)
+language plpgsql stable
+set search_path from current
+set max_parallel_workers_per_gather = 0
+as $$
+declare
+    narrowed text := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where acl_id = any($2)'
+        || case when documents is null then '' else ' and doc_key = any($3)' end
+        || case when keys is null then '' else ' and chunk_key = any($4)' end;
+begin
+    path := 'every visible chunk compared';
+    if visible > exact_up_to and keys is null and rag.vector_graph() then
+        path := 'graph';
+        statement := narrowed || ' order by embedding <#> $1 limit $5';
+        select * into chunk_keys, scores from rag.walk_graph(statement, query, lists, documents, keys, depth);
+        if cardinality(chunk_keys) >= depth then
+            return;
+        end if;
+        path := 'graph, then every visible chunk compared';
+    end if;
+    -- The sum is not the index's expression, so the index cannot be used.
+    statement := narrowed || ' order by (embedding <#> $1) + 0, chunk_key limit $5';
+    execute 'select array_agg(chunk_key order by score desc, chunk_key), array_agg(score order by score desc, chunk_key) from ('
+        || statement || ') as found'
+    into chunk_keys, scores using query, lists, documents, keys, depth;
+    chunk_keys := coalesce(chunk_keys, '{}');
+    scores := coalesce(scores, '{}');
+end;
+$$;
+
+revoke all on function rag.vector_graph(), rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int),
+    rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int) from public;

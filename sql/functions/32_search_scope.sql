@@ -1,0 +1,82 @@
+-- What a caller's search looks at: the access lists that admit him in the sources asked for, and, where a filter or a
+-- quoted phrase narrows them, documents and chunks. Null documents or keys do not narrow. `visible` counts chunks, for
+-- the choice of a way; where documents are narrowed it stops at the bound.
+create or replace function rag.search_scope(
+    question text, principals text[], only_sources text[], media_types text[], uri_prefix text, only_languages text[],
+    modified_since timestamptz, modified_until timestamptz, confirmed_since timestamptz, metadata_filter jsonb,
+    exact_up_to bigint,
+    out lists int[], out languages text[], out documents bigint[], out keys bigint[], out visible bigint, out note text
+)
+language plpgsql stable
+set search_path from current
+set max_parallel_workers_per_gather = 0
+as $$
+#variable_conflict use_variable
+declare
+    phrase text;
+    words  tsquery;
+begin
+    lists := array(
+        select visible_lists.acl_id
+        from rag.visible_acl_ids(principals) as visible_lists (acl_id)
+        join rag.access_lists on access_lists.acl_id = visible_lists.acl_id
+        where (only_sources is null or access_lists.source = any (only_sources))
+          and (confirmed_since is null or access_lists.source in (
+              select confirmed.source from rag.confirmed_sources(only_sources) as confirmed
+              where confirmed.as_of >= confirmed_since
+          ))
+    );
+    languages := array(select distinct acl_sizes.language from acl_sizes where acl_sizes.acl_id = any (lists) order by 1);
+    visible := coalesce((select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id = any (lists)), 0);
+    if coalesce(media_types, only_languages) is not null or coalesce(modified_since, modified_until) is not null
+        or uri_prefix is not null or metadata_filter is not null
+    then
+        documents := array(
+            select found.doc_key
+            from documents as found
+            where found.acl_id = any (lists)
+              and (media_types is null or found.media_type = any (media_types))
+              and (uri_prefix is null or starts_with(found.uri, uri_prefix))
+              and (modified_since is null or found.modified_at >= modified_since)
+              and (modified_until is null or found.modified_at < modified_until)
+              and (metadata_filter is null or found.front_matter || found.metadata @> metadata_filter)
+              and (only_languages is null or found.language = any (only_languages)
+                   or lower((found.front_matter || found.metadata) ->> 'language') = any (only_languages)
+                   or found.language in (
+                       select rag.language(jsonb_build_object('language', asked), null) from unnest(only_languages) as asked
+                   ))
+        );
+        visible := (
+            select count(*) from (
+                select from chunk_vectors where chunk_vectors.doc_key = any (documents) limit exact_up_to + 1
+            ) as counted
+        );
+    end if;
+    for phrase in select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match) loop
+        if numnode(rag.phrase(languages, phrase)) > 0 then
+            words := coalesce(words && rag.phrase(languages, phrase), rag.phrase(languages, phrase));
+        end if;
+    end loop;
+    if words is not null then
+        keys := array(
+            select chunk_terms.chunk_key
+            from chunk_terms
+            where chunk_terms.terms @@ words and chunk_terms.acl_id = any (lists)
+              and (documents is null or chunk_terms.doc_key = any (documents))
+            limit exact_up_to + 1
+        );
+        -- A phrase that nothing holds would answer with nothing; one that is everywhere does not narrow.
+        if cardinality(keys) = 0 then
+            keys := null;
+            note := 'nothing that you may read holds the quoted words next to each other; they were searched as words';
+        elsif cardinality(keys) > exact_up_to then
+            keys := null;
+            note := 'the quoted words are in too many places to narrow the search by';
+        else
+            visible := cardinality(keys);
+        end if;
+    end if;
+end;
+$$;
+revoke all on function rag.search_scope(text, text[], text[], text[], text, text[], timestamptz, timestamptz,
+    timestamptz, jsonb, bigint) from public;
