@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, refresh, setup, state, ui
+from rag_pipeline.cli import ask, audit, database, members, refresh, setup, state, ui
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
@@ -56,6 +56,7 @@ for _verb in (
     ask.search,
     audit.verify,
     audit.housekeeping,
+    members.members,
     database.db,
     ui.dev,
 ):

@@ -1,19 +1,14 @@
 """The verbs that look: how fresh and how large the index is, and what could not be read."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
 from rag_pipeline.cli.output import print_json, print_notes, print_table
+from rag_pipeline.cli.session import prepared_session
 from rag_pipeline.database.statements import statements
-
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-    from rag_pipeline.settings import Settings
 
 _STATUS = {
     "source": "source",
@@ -51,7 +46,7 @@ _QUARANTINE = {
 def status(as_json: bool) -> None:
     """Show how fresh and how large each source's part of the index is. A stale source leaves the exit code 0."""
     settings = load_settings()
-    with _session(settings) as connection:
+    with prepared_session(settings) as connection:
         live = connection.execute(statements("generations")["live_generation"]).fetchone()
         # The view stands on the tables of a generation.
         published = connection.execute(statements("status")["freshness"]).fetchall() if live else []
@@ -93,7 +88,7 @@ def quarantine(names: tuple[str, ...], as_json: bool) -> None:
     """List the documents that could not be read, and why. Each is tried again when it, or its parser, changes."""
     settings = load_settings()
     sources = chosen(settings, names) if names else None
-    with _session(settings) as connection:
+    with prepared_session(settings) as connection:
         documents = connection.execute(statements("status")["quarantine"], {"sources": sources}).fetchall()
     if as_json:
         print_json({"documents": documents})
@@ -101,17 +96,3 @@ def quarantine(names: tuple[str, ...], as_json: bool) -> None:
         print_table(documents, _QUARANTINE)
     else:
         click.echo("no document is quarantined")
-
-
-@contextmanager
-def _session(settings: "Settings") -> "Iterator[Connection[dict[str, Any]]]":
-    """Give a session, with rows as dictionaries, on a database that is prepared but may hold no generation yet."""
-    from psycopg.rows import dict_row
-
-    from rag_pipeline.database.connection import connect
-    from rag_pipeline.database.migrate import prepare
-
-    prepare(settings)
-    with connect(settings) as connection:
-        connection.row_factory = dict_row
-        yield connection

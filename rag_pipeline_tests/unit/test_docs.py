@@ -51,6 +51,8 @@ def commands(group: click.Group = main, above: str = "") -> Iterator[tuple[str, 
     """Every command with its full name."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{above}{name}", command
             yield from commands(command, f"{above}{name} ")
         else:
             yield f"{above}{name}", command
