@@ -2,9 +2,8 @@
 
 Promises: none of docutils' directives, roles and transforms runs, so that nothing is included, fetched,
 executed or configured from outside, and nothing is registered for anyone else. Every directive, known or not,
-is read by one rule: arguments, options, content. Nesting is bounded. Time is docutils': near to proportional for
-manuals, but each list costs a copy of the lines behind it, so that a megabyte of nothing but one-line lists takes
-minutes; there the time limit of a parser process is the bound.
+is read by one rule: arguments, options, content. Nesting is bounded, and time proportional to the text: where
+docutils takes or searches all lines that are left, what is here looks at those that can matter.
 """
 
 import re
@@ -17,14 +16,17 @@ from typing import Any
 from docutils import frontend, nodes, utils
 from docutils.parsers import rst
 from docutils.parsers.rst import states
+from docutils.statemachine import StringList
 
 from rag_pipeline.documents import rst_directives as directives
 from rag_pipeline.documents.rst_inline import plain
+from rag_pipeline.documents.rst_lines import Lines
 from rag_pipeline.errors import DocumentError
 
 _MAX_NESTING = 50
 _MAX_TABLE_WIDTH = 2000
 _TAB = 8
+_EDGE = re.compile(r" *[+|]")
 _SUBSTITUTION = re.compile(r"\.\. +\|([^|]+)\|\s+(\w+)::(.*)", re.DOTALL)
 
 
@@ -38,7 +40,8 @@ def doctree(text: str) -> tuple[nodes.document, dict[str, str]]:
     shared = _Shared()
     machine = states.RSTStateMachine(state_classes=_STATES, initial_state="Body")
     try:
-        machine.run([line.expandtabs(_TAB).rstrip() for line in text.split("\n")], document, inliner=shared)
+        lines = Lines([line.expandtabs(_TAB).rstrip() for line in text.split("\n")])
+        machine.run(lines, document, inliner=shared)
     except DocumentError:
         raise
     except Exception as error:  # whatever a hostile text makes docutils stumble over
@@ -87,9 +90,9 @@ class _Reduced(states.RSTState):
         super().runtime_init()
         self.nested_sm_cache = self.inliner.machines
 
-    def nested_parse(self, *args: Any, **kwargs: Any) -> Any:
+    def nested_parse(self, block: Any, *args: Any, **kwargs: Any) -> Any:
         with self._deeper():
-            return super().nested_parse(*args, **kwargs)
+            return super().nested_parse(Lines(block), *args, **kwargs)
 
     def nested_list_parse(
         self,
@@ -149,6 +152,37 @@ class _ReducedBody(_Reduced, states.Body):
         return [node], blank_finish
 
     citation = footnote
+
+    def block_quote(self, indented: Any, line_offset: int) -> list[nodes.Node]:
+        """Read the quotes of an indented block; an attribution ends each but the last."""
+        found: list[nodes.Node] = []
+        rest: Any = Lines(indented)
+        while rest:
+            lines, attribution, at, rest, next_offset = self.split_attribution(rest, line_offset)
+            quote = nodes.block_quote()
+            self.nested_parse(lines, line_offset, quote)
+            found.append(quote)
+            if attribution:
+                quote += self.parse_attribution(attribution, line_offset + at)[0]
+            line_offset = next_offset
+            while rest and not rest[0]:
+                rest = rest[1:]
+                line_offset += 1
+        return found
+
+    def isolate_grid_table(self) -> Any:
+        """Find the lines of a table among those that begin as its lines do, and the one behind them."""
+        machine, lines = self.state_machine, self.state_machine.input_lines
+        end = next((i for i in range(machine.line_offset, len(lines)) if not _EDGE.match(lines[i])), len(lines))
+        machine.input_lines = Lines(lines, 0, end + 1)
+        try:
+            return super().isolate_grid_table()
+        finally:
+            machine.input_lines = lines
+
+    def malformed_table(self, block: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep the lines of what is no table after all; docutils changes those that it is given."""
+        return super().malformed_table(StringList(list(block), ""), *args, **kwargs)
 
     def table(self, isolate_function: Any, parser_class: Any) -> tuple[list[nodes.Node], bool]:
         """Read a table; one so wide that docutils would take very long stays as it is written."""
