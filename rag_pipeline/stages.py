@@ -30,6 +30,7 @@ from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published,
 from rag_pipeline.index.generations import ensure_generation, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Written, publish, summary
+from rag_pipeline.index.vector_index import maintain_graph
 from rag_pipeline.index.verify import Verification, compare
 from rag_pipeline.plugins import PARSERS, versions
 from rag_pipeline.progress import Progress, silent
@@ -155,10 +156,25 @@ class Pipeline:
         """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
         with self.connected() as connection:
             published = publish(connection, self.workspace, embedded, self.recipe, self.run_id, seconds)
+            if published.chunks_written or published.chunks_deleted:
+                connection.execute(statements("publish")["merge_pending_terms"])
         folder = embedded.chunked.changes.hashes.snapshot.folder
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)
         return published
+
+    def vector_index(self, mend: bool = False) -> str | None:
+        """Build the graph over the vectors once there are many; with `mend`, also make it anew when much of it is dead.
+
+        Returns what was done, ``build`` or ``rebuild``, or None.
+        """
+        bound = self.settings.retrieval.exact_up_to
+        return maintain_graph(self._owner, self.generation, bound, self.progress, mend)
+
+    def _owner(self) -> Connection[Any]:
+        connection = connect(self.settings, role="rag_owner")
+        use_generation(connection, self.generation)
+        return connection
 
     def refresh(self, source: str) -> Published:
         """Run all stages for one source; starts over when another refresh published meanwhile."""
@@ -170,7 +186,9 @@ class Pipeline:
             chunked = self.chunks(changes)
             embedded = self.embeddings(chunked)
             try:
-                return self.published_index(embedded, time.monotonic() - started)
+                published = self.published_index(embedded, time.monotonic() - started)
+                self.vector_index()
+                return published
             except StateMoved:
                 self.workspace.remove_folder(snapshot.folder)
                 if attempt == _ATTEMPTS:
@@ -241,7 +259,8 @@ class Pipeline:
             connection.execute(statements("changes")["approve"], {"source": source, "kind": kind, "up_to": up_to})
 
     def housekeeping(self) -> Removed:
-        """Remove what has been unneeded for longer than the settings keep it."""
+        """Remove what has been unneeded for longer than the settings keep it; mend the graph over the vectors."""
+        self.vector_index(mend=True)
         with self.connected() as connection:
             return remove_expired(
                 connection,

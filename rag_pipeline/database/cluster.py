@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from rag_pipeline.database.installation import OWN_SERVER, Account
 from rag_pipeline.errors import ConfigurationError
 
@@ -23,7 +25,8 @@ SUPERUSER = "postgres"
 # sockaddr_un holds 104 bytes on macOS, 108 on Linux; "/.s.PGSQL.65535" takes 15 of them.
 _LONGEST_SOCKET_FOLDER = 88
 _SETTINGS = {
-    "shared_buffers": "256MB",
+    # An eighth of the memory, so that the index of a middling collection stays in it; taken only as it is used.
+    "shared_buffers": f"{max(128, min(2048, psutil.virtual_memory().total // 2**23))}MB",
     "maintenance_work_mem": "512MB",
     "autovacuum_work_mem": "64MB",
     "max_connections": "100",

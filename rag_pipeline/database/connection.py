@@ -93,9 +93,7 @@ def _checked(url: str, key: str, database: Literal["rag", "dagster"]) -> str:
     return f"postgresql://{parts.netloc}{path}" + (f"?{query}" if query else "")
 
 
-def connect(
-    settings: "Settings", role: Literal["rag_writer", "rag_reader"] | None = "rag_writer", autocommit: bool = True
-) -> Connection[Any]:
+def connect(settings: "Settings", role: Role | None = "rag_writer", autocommit: bool = True) -> Connection[Any]:
     """Open a session on the index, in a role (None: the login user itself), that understands pgvector's types.
 
     Raises `TransientError` when the server does not answer now, `ConfigurationError` when it refuses.

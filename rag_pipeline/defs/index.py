@@ -46,6 +46,7 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
         with stages.stage(context) as stage:
             so_far = (datetime.now(UTC) - snapshot.started_at).total_seconds()
             published = stage.pipeline.published_index(embeddings, so_far)
+            stage.pipeline.vector_index()
             queries = statements("checks")
             with stage.pipeline.connected() as connection, connection.cursor(row_factory=dict_row) as cursor:
                 counts = cursor.execute(queries["published_counts"], {"source": published.source}).fetchone() or {}

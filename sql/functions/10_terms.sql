@@ -135,6 +135,15 @@ as $$
 $$;
 comment on function rag.average_in_force(numeric, numeric) is 'Average length of chunks, in steps of a fifth.';
 
+-- Only the owner of an index may have its pending entries merged.
+create or replace function rag.merge_pending_terms() returns bigint
+language sql security definer
+set search_path from current
+as $$ select gin_clean_pending_list('chunk_terms_by_term'::regclass) $$;
+comment on function rag.merge_pending_terms() is 'Merge new entries into the index of terms.';
+revoke all on function rag.merge_pending_terms() from public;
+grant execute on function rag.merge_pending_terms() to rag_writer;
+
 revoke all on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.phrase(text[], text),
     rag.term_weight(int, int, real), rag.term_place(text), rag.term_weights(tsvector, int, real),
     rag.average_in_force(numeric, numeric) from public;

@@ -435,6 +435,10 @@ from staged_documents
 join chunks using (doc_key)
 where chunk_terms.chunk_key = chunks.chunk_key and chunk_terms.acl_id <> chunks.acl_id
 
+-- name: merge_pending_terms
+-- New entries of the word index wait in a list that every search reads to its end; after a refresh they move on.
+select rag.merge_pending_terms()
+
 -- name: clear_quarantine
 -- Documents that can be read again, and those that a complete listing no longer has.
 delete from rag.quarantine

@@ -1,0 +1,44 @@
+-- name: state
+-- What decides whether the graph is to be made, mended or made anew: chunks of the generation, whether it is there
+-- and whole, whether somebody is building it, its dimensions, and the share of dead rows that it still holds.
+select
+    keyword_state.chunks,
+    graph.indexrelid is not null as present,
+    coalesce(graph.indisvalid and graph.indisready, false) as whole,
+    exists (select from pg_stat_progress_create_index where relid = 'chunk_vectors'::regclass) as building,
+    (select atttypmod from pg_attribute where attrelid = 'chunk_vectors'::regclass and attname = 'embedding') as dimensions,
+    coalesce(counted.n_dead_tup::float8 / nullif(counted.n_dead_tup + counted.n_live_tup, 0), 0) as dead
+from keyword_state
+left join pg_index as graph on graph.indexrelid = to_regclass('chunk_vectors_graph')
+left join pg_stat_user_tables as counted on counted.relid = 'chunk_vectors'::regclass
+
+-- name: lock
+-- One process at a time; the others leave it to that one. Let go when the session ends, however it ends.
+select pg_try_advisory_lock(hashtextextended(format('rag-pipeline graph rag_g%%s', %(generation)s::int), 0))
+
+-- name: give_memory
+-- The graph is built in memory, several times faster than on disk.
+select set_config('maintenance_work_mem', %(megabytes)s::int || 'MB', false),
+    set_config('max_parallel_maintenance_workers', %(workers)s::int::text, false)
+
+-- name: drop_graph
+-- What a killed build left behind is of no use.
+drop index concurrently if exists chunk_vectors_graph
+
+-- name: build_graph
+-- Readers and writers go on meanwhile.
+create index concurrently chunk_vectors_graph on chunk_vectors using hnsw (embedding halfvec_ip_ops)
+
+-- name: rebuild_graph
+-- A new graph without the dead rows; the old one serves until it is whole.
+reindex index concurrently chunk_vectors_graph
+
+-- name: vacuum
+-- After the graph was made anew there is little for it to do there.
+vacuum (analyze) chunk_vectors
+
+-- name: progress
+-- How far the build is, in rows; of the reading that comes after it nothing is known.
+select greatest(tuples_done, blocks_done), greatest(tuples_total, blocks_total)
+from pg_stat_progress_create_index
+where relid = 'chunk_vectors'::regclass
