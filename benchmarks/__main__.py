@@ -20,6 +20,7 @@ BENCHMARKS = {
     "embedding": "benchmarks.embedding",
     "peers": "benchmarks.peers.side_by_side",
     "chunking": "benchmarks.chunking",
+    "retrieval": "benchmarks.retrieval",
     "code": "benchmarks.code",
     "pdf": "benchmarks.pdf",
     "parsing": "benchmarks.parsing",

@@ -22,10 +22,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Pages of Markdown by document id, the questions to measure by and, if there are any, those to tune on."""
+    """Documents by id, the questions to measure by and, if there are any, those to tune on.
+
+    A document is here as a page of Markdown, and in `texts` as those have it who publish figures: title and text.
+    """
 
     name: str
     pages: Mapping[str, str]
+    texts: Mapping[str, str]
     questions: tuple[Question, ...]
     training: tuple[Question, ...] = ()
 
@@ -34,7 +38,8 @@ class Collection:
         asked, training = self.questions[:questions], self.training[:questions]
         wanted = frozenset().union(*(question.answers for question in (*asked, *training)))
         kept = wanted.union(list(self.pages)[:pages])
-        return Collection(self.name, {id: self.pages[id] for id in self.pages if id in kept}, asked, training)
+        kept_pages, kept_texts = ({id: texts[id] for id in texts if id in kept} for texts in (self.pages, self.texts))
+        return Collection(self.name, kept_pages, kept_texts, asked, training)
 
 
 def scifact(folder: Path) -> Collection:
@@ -47,6 +52,7 @@ def scifact(folder: Path) -> Collection:
     return Collection(
         "SciFact",
         {document["_id"]: _page(document["title"], document["text"]) for document in documents},
+        {document["_id"]: f"{document['title']} {document['text']}" for document in documents},
         _judged(folder / "qrels.test.tsv", claims),
         _judged(folder / "qrels.train.tsv", claims),
     )
@@ -68,6 +74,7 @@ def docs_qa(folder: Path) -> Collection:
     return Collection(
         "docs_qa",
         pages,
+        {section["chunk_link"]: section["text"] for section in sections},
         tuple(Question(each["id"], each["question"], frozenset(each["correct_chunks"])) for each in asked),
     )
 
