@@ -67,8 +67,7 @@ def test_only_one_process_builds(small: tuple[ScriptedPipeline, World]) -> None:
     pipeline, world = small
     world.documents |= {f"{n}.md": Entry(f"# Page {n}\n\nIt is about {n}.", PUBLIC) for n in range(15, 40)}
     published = pipeline.refresh("pages")
-    with pipeline.connected() as connection:
-        assert published.generation == 1
+    assert published.generation == 1
     with open_session(server_url(pipeline.settings), role=None) as other:
         other.execute("drop index rag_g1.chunk_vectors_graph")
         other.execute("select pg_advisory_lock(hashtextextended('rag-pipeline graph rag_g1', 0))")
