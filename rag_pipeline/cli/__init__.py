@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, members, refresh, setup, state, ui
+from rag_pipeline.cli import ask, audit, database, members, refresh, serve, setup, state, ui
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
@@ -58,6 +58,8 @@ for _verb in (
     audit.housekeeping,
     members.members,
     database.db,
+    serve.serve,
+    serve.mcp,
     ui.dev,
 ):
     main.add_command(_verb)

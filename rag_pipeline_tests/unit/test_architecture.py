@@ -36,12 +36,20 @@ LAYERS = (
     {"index"},
     {"stages"},
     {"query"},
+    {"service", "mcp"},
     {"defs"},
     {"definitions"},
     {"cli"},
 )
 QUERY_MAY_IMPORT = {"query", "errors", "model", "storable", "settings", "database", "embeddings"}
-ONLY_IN = {"dagster": {"defs", "definitions"}, "pandas": {"defs"}, "click": {"cli"}, "pydantic": {"settings", "defs"}}
+ONLY_IN = {
+    "dagster": {"defs", "definitions"},
+    "pandas": {"defs"},
+    "click": {"cli"},
+    "pydantic": {"settings", "defs", "service", "mcp"},
+    "fastapi": {"service"},
+    "mcp": {"mcp"},
+}
 
 STATEMENT = re.compile(
     r"""\s* (

@@ -55,6 +55,8 @@ def test_the_verbs_are_those_of_the_design() -> None:
         "verify",
         "housekeeping",
         "search",
+        "serve",
+        "mcp",
         "dev",
     }
     assert {name for name, _ in commands(main)} == verbs | {"db", "db start", "db stop", "db url", "db psql"}
@@ -72,7 +74,7 @@ def test_every_verb_and_option_explains_itself(name: str) -> None:
 
 def test_verbs_print_json_on_request() -> None:
     without = {name for name, command in commands(main) if all(option.name != "as_json" for option in command.params)}
-    assert without == {"db", "db psql", "dev"}
+    assert without == {"db", "db psql", "dev", "serve", "mcp"}
 
 
 def test_the_version_is_told() -> None:
