@@ -80,11 +80,14 @@ class RerankServer:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                while service.drips and not service.released.wait(0.02):
-                    self.wfile.write(content[:1])
-                    content = content[1:]
-                self.wfile.write(content)
+                try:
+                    self.end_headers()
+                    while service.drips and not service.released.wait(0.02):
+                        self.wfile.write(content[:1])
+                        content = content[1:]
+                    self.wfile.write(content)
+                except OSError:  # the client waited no longer
+                    self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
