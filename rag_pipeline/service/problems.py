@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/problem+json"
 UNAVAILABLE = "the index does not answer now; ask again in a moment"
 NOT_READY = "the index cannot be asked as it is; whoever runs it sees why in the log of the service"
 _INTERNAL = "something went wrong here; whoever runs the service finds it in the log"
+_NO_OBJECT = "send an object of JSON, with the header Content-Type: application/json"
 _ADVICE = {
     404: "there is nothing at this address; /openapi.json says what there is",
     405: "this address takes another method; /openapi.json says which",
@@ -88,6 +89,8 @@ def _part(detail: Mapping[str, Any]) -> dict[str, str]:
         "extra_forbidden": "unknown; remove it or correct its spelling",
         "missing": "missing; add it",
         "json_invalid": "this is no JSON",
+        "model_attributes_type": _NO_OBJECT,
+        "dict_type": "an object of JSON is needed here",
     }
     if detail["type"] == "json_invalid":
         place = []

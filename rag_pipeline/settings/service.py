@@ -1,11 +1,13 @@
 """The section of rag.toml that says how the HTTP service knows who asks, and how much may be asked of it."""
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 
 from rag_pipeline.settings.sections import Section
+
+Network = Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(ip_network)]
 
 
 class Service(Section):
@@ -29,7 +31,7 @@ class Service(Section):
     groups_claim: str = Field(
         default="groups", description="Claim with the list of the user's groups, required; empty: there is none."
     )
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+    trusted_proxies: tuple[Network, ...] = Field(
         default=(), description="Headers: addresses or networks of the proxies that are believed; required."
     )
     proxy_secret_env: str | None = Field(
