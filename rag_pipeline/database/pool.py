@@ -5,6 +5,7 @@ leak; what a borrower does to a session all the same is undone when it comes bac
 that fails is closed. Each transaction is read only and sees one snapshot.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from rag_pipeline.database.connection import open_session, read_url, session_conninfo
 from rag_pipeline.database.objects import search_path
-from rag_pipeline.database.statements import statements
+from rag_pipeline.database.statements import sql_folder, statements
 from rag_pipeline.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _RECONNECT_SECONDS = 5.0
 _SESSION = {
     "default_transaction_isolation": "repeatable read",
     "default_transaction_read_only": "on",
-    # How much a caller may read decides the plan, so no plan made for one caller serves another.
-    "plan_cache_mode": "force_custom_plan",
     "statement_timeout": "30s",
     # A borrower that hangs must not keep old rows from being vacuumed for ever.
     "idle_in_transaction_session_timeout": "60s",
@@ -73,7 +72,8 @@ def reader_pool(settings: "Settings", size: int = _SIZE) -> Iterator[ReaderPool]
     conninfo = session_conninfo(url, "rag_reader", {**_SESSION, "search_path": path})
     pool = ReaderPool(
         make_conninfo(conninfo, **{**_KEEPALIVE, **conninfo_to_dict(conninfo)}),
-        # Each plan is made anew, so nothing is gained by preparing.
+        # Functions whose plan depends on how much a caller may read have it made anew for each call; they say so
+        # themselves. All that the pool sees of them is one short statement, not worth preparing.
         kwargs={"autocommit": True, "prepare_threshold": None},
         min_size=1,
         max_size=size,
@@ -117,4 +117,9 @@ def _reset(connection: Connection[Any]) -> None:
     connection.isolation_level = connection.read_only = connection.deferrable = None
     connection.prepare_threshold = None
     connection.row_factory = tuple_row
-    connection.execute(statements("database")["forget"])
+    connection.execute(_forget())
+
+
+@functools.cache
+def _forget() -> bytes:
+    return (sql_folder() / "forget.sql").read_bytes()

@@ -13,10 +13,6 @@ select quote_ident(n.nspname) from pg_extension as e join pg_namespace as n on n
 select current_user = 'rag_reader' and current_setting('transaction_read_only')::bool
     and current_setting('transaction_isolation') = 'repeatable read'
 
--- name: forget
--- Everything that a session could keep for whoever has it next.
-discard all
-
 -- name: server
 -- What the server is and offers.
 select current_setting('server_version_num')::int,
