@@ -21,6 +21,8 @@ BENCHMARKS = {
     "peers": "benchmarks.peers.side_by_side",
     "chunking": "benchmarks.chunking",
     "retrieval": "benchmarks.retrieval",
+    "filters": "benchmarks.filters",
+    "throughput": "benchmarks.throughput",
     "code": "benchmarks.code",
     "pdf": "benchmarks.pdf",
     "parsing": "benchmarks.parsing",

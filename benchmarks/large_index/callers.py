@@ -12,6 +12,9 @@ _SHARES = (50, 5, 0.5, 0.05)
 _TEAMS = 300
 _SEED = 8
 
+EVERYTHING = "group:everything"
+"""On every list."""
+
 NOBODY = "group:nobody"
 """A principal on no list."""
 
@@ -53,7 +56,7 @@ def access_lists(topics: NDArray[np.float32]) -> list[list[str]]:
     """
     generator = np.random.default_rng(_SEED)
     pages = len(topics)
-    lists = [[f"group:team-{page % _TEAMS}"] for page in range(pages)]
+    lists = [[EVERYTHING, f"group:team-{page % _TEAMS}"] for page in range(pages)]
     lists[pages // 2].append(ONE_PAGE)
     nearest = np.argsort(-(topics @ topics[generator.integers(pages)]), kind="stable")
     for audience in AUDIENCES:

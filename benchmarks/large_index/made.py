@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.large_index.callers import access_lists
-from benchmarks.large_index.passages import read_passages
+from benchmarks.large_index.passages import Passages, read_passages
 from benchmarks.large_index.variations import Variations, VariedEmbedder
 from benchmarks.options import Options
 from benchmarks.report import say
 from benchmarks.retrieval.judged import docs_qa, scifact
+from benchmarks.stage_times import timed_refresh
 from benchmarks.workbench import SOURCE, Workbench, workbench
 from rag_pipeline.database.migrate import prepare
-from rag_pipeline.embeddings import Vector, open_embedder
+from rag_pipeline.embeddings import Embedder, Vector, open_embedder
 from rag_pipeline.settings import Embedding
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.handbook import BUNDLE, DATA
@@ -34,12 +35,19 @@ _QUICK_PAGES, _QUICK_PASSAGES = 200, 60
 _FOLDER_SIZE = 1_000
 _QUESTIONS = 200
 _KEPT = Path(tempfile.gettempdir()) / "rag-pipeline-large-index"
+_MARKER = "made-by"
+_PASSAGES = _KEPT.with_name("rag-pipeline-passages.npz")
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_MAKES_IT = (
-    "benchmarks/large_index/*.py",
+_MAKES_PASSAGES = (
+    "benchmarks/large_index/passages.py",
     "benchmarks/retrieval/judged.py",
     "rag_pipeline/chunks/*.py",
     "rag_pipeline/documents/markdown.py",
+    "rag_pipeline/embeddings/local.py",
+)
+_MAKES_IT = (
+    *_MAKES_PASSAGES,
+    "benchmarks/large_index/*.py",
     "rag_pipeline/index/publish.py",
     "sql/generation/*.sql",
     "sql/migrations/*.sql",
@@ -58,11 +66,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class LargeIndex:
-    """The published index, the questions to ask it, and the seconds that making it took (None: it was there)."""
+    """The published index and the questions to ask it.
+
+    `passages` is how many real ones its chunks are made of, `seconds` what making it took (None: it was there).
+    """
 
     bench: Workbench
     questions: tuple[Asked, ...]
+    generation: int
     chunks: int
+    passages: int
     seconds: float | None
 
 
@@ -84,31 +97,38 @@ def available() -> bool:
 @contextmanager
 def large_index(options: Options) -> Iterator[LargeIndex]:
     """Give the index, a small one in a quick run. The full one is kept for the next benchmark, some 8 GB."""
-    stamp = _fingerprint()
-    marker = _KEPT / "made-by"
+    stamp = _fingerprint(_MAKES_IT)
     kept = None if options.quick else _KEPT
-    current = kept is not None and marker.exists() and marker.read_text("ascii") == stamp
-    if kept and not current:
+    passages = _kept_passages(stamp) if kept else None
+    if kept and passages is None:
         shutil.rmtree(kept, ignore_errors=True)
     with workbench(provider="local", kept=kept) as bench:
         seconds = None
-        if not current:
+        if passages is None:
             started = time.monotonic()
-            _make(bench, options)
+            passages = _make(bench, options)
             bench.settle()
             seconds = time.monotonic() - started
             if kept:
-                marker.write_text(stamp, "ascii")
+                (kept / _MARKER).write_text(f"{stamp} {passages}", "ascii")
         prepare(bench.settings)
         with bench.administrator() as connection:
-            row = connection.execute("select count(*) from rag.chunks").fetchone()
-        yield LargeIndex(bench, _questions(options), row[0] if row else 0, seconds)
+            row = connection.execute("select generation, (select count(*) from rag.chunks) from rag.index_state()")
+            generation, chunks = row.fetchone() or (0, 0)
+        yield LargeIndex(bench, _questions(options), generation, chunks, passages, seconds)
 
 
-def _make(bench: Workbench, options: Options) -> None:
+def _kept_passages(stamp: str) -> int | None:
+    """Return of how many passages the kept index is made; None when there is none, or an old one."""
+    marker = _KEPT / _MARKER
+    kept, _, passages = marker.read_text("ascii").partition(" ") if marker.exists() else ("", "", "")
+    return int(passages) if kept == stamp else None
+
+
+def _make(bench: Workbench, options: Options) -> int:
+    """Index the pages; return how many passages they are made of."""
     model = open_embedder(Embedding())
-    say("embedding the real passages")
-    variations = Variations(read_passages(model, _QUICK_PASSAGES if options.quick else None))
+    variations = Variations(read_passages(model, _QUICK_PASSAGES) if options.quick else _passages(model))
     pages = _QUICK_PAGES if options.quick else _PAGES
     say(f"writing {pages:,} pages made of {len(variations.passages.titles):,} passages")
     for number, access in enumerate(access_lists(variations.topics(pages))):
@@ -116,8 +136,23 @@ def _make(bench: Workbench, options: Options) -> None:
         if number % _FOLDER_SIZE == 0:
             file.parent.mkdir(parents=True)
         file.write_text(variations.page(number, access), "utf-8")
-    say("the first refresh")
-    _Pipeline(bench, VariedEmbedder(variations, model.model)).refresh(SOURCE)
+    pipeline = _Pipeline(bench, VariedEmbedder(variations, model.model))
+    _, seconds = timed_refresh(pipeline, SOURCE)
+    say("first refresh, seconds: " + ", ".join(f"{stage} {took:.0f}" for stage, took in seconds.items()))
+    say("the graph over the vectors")
+    pipeline.vector_index()
+    return len(variations.passages.titles)
+
+
+def _passages(model: Embedder) -> Passages:
+    """Return all passages; embedding them takes minutes, so they are kept as well."""
+    stamp = _fingerprint(_MAKES_PASSAGES)
+    if _PASSAGES.exists() and (kept := Passages.load(_PASSAGES, stamp)):
+        return kept
+    say("embedding the real passages")
+    passages = read_passages(model)
+    passages.save(_PASSAGES, stamp)
+    return passages
 
 
 def _questions(options: Options) -> tuple[Asked, ...]:
@@ -128,10 +163,10 @@ def _questions(options: Options) -> tuple[Asked, ...]:
     return tuple(Asked(asked[index].text, embedder.embed_query(asked[index].text)) for index in chosen)
 
 
-def _fingerprint() -> str:
-    """Hash everything that decides how the index looks."""
+def _fingerprint(patterns: Iterable[str]) -> str:
+    """Hash the files of the checkout that patterns name."""
     digest = hashlib.sha256()
-    for pattern in _MAKES_IT:
+    for pattern in patterns:
         for file in sorted(_CHECKOUT.glob(pattern)):
             digest.update(file.relative_to(_CHECKOUT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

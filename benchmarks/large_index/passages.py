@@ -1,5 +1,6 @@
 """The real passages that are varied: chunks of papers' abstracts, documentation and a handbook, with their vectors."""
 
+import json
 import re
 import subprocess
 import tempfile
@@ -38,8 +39,22 @@ class Passages:
     vectors: NDArray[np.float32]
     nearest: NDArray[np.int32]
 
+    def save(self, file: Path, stamp: str) -> None:
+        """Keep them in a file, with a stamp to know them by."""
+        texts = json.dumps([self.titles, self.sentences])
+        np.savez(file, vectors=self.vectors, nearest=self.nearest, texts=np.array(texts), stamp=np.array(stamp))
 
-def read_passages(embedder: Embedder, at_most: int | None) -> Passages:
+    @classmethod
+    def load(cls, file: Path, stamp: str) -> "Passages | None":
+        """Return what was saved with this stamp, if anything was."""
+        with np.load(file) as saved:
+            if str(saved["stamp"]) != stamp:
+                return None
+            titles, sentences = json.loads(str(saved["texts"]))
+            return cls(tuple(titles), tuple(map(tuple, sentences)), saved["vectors"], saved["nearest"])
+
+
+def read_passages(embedder: Embedder, at_most: int | None = None) -> Passages:
     """Cut all documents with the default settings and embed their chunks; or only the first few."""
     settings = Chunking.model_validate({})
     titles: list[str] = []
