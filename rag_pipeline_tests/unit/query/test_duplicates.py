@@ -93,10 +93,18 @@ def test_what_survived_survives_again(candidates: list[Candidate], threshold: fl
 def test_a_chain_of_small_differences_does_not_make_its_ends_twins() -> None:
     first, second, third = ("a b c d e f g h", "a b c d e f g x", "y b c d e f g x")
     assert likeness(first, second) == likeness(second, third) == 0.6
-    survivors, twins = without_duplicates([candidate("1", first), candidate("2", second), candidate("3", third)], 0.5)
+    survivors, twins = without_duplicates([candidate("1", first), candidate("2", second), candidate("3", third)], 0.6)
     assert [one.chunk_id for one in survivors] == ["1", "3"]
     assert twins == {"1": ("2",)}
     assert reasons(twins) == {"2": "near-duplicate of 1"}
+
+
+def test_a_twin_is_that_of_the_survivor_it_is_most_like() -> None:
+    one, other, text = "a b c d e f g h i j k", "x b c d e f g y i j k", "x b c d e f g h i j k"
+    assert likeness(one, other) < 0.2 < likeness(other, text) < likeness(one, text)
+    for order in ([one, other, text], [other, one, text]):
+        _, twins = without_duplicates([candidate(each, each) for each in order], 0.2)
+        assert twins == {one: (text,)}
 
 
 def test_equal_texts_are_twins_even_without_shingles() -> None:
