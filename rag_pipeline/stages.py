@@ -31,7 +31,7 @@ from rag_pipeline.index.generations import ensure_generation, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Written, publish, summary
 from rag_pipeline.index.vector_index import maintain_graph
-from rag_pipeline.index.verify import Verification, compare
+from rag_pipeline.index.verify import Verification, compare, recount
 from rag_pipeline.plugins import PARSERS, versions
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.recipe import KEYWORDS_VERSION, Recipe
@@ -219,6 +219,8 @@ class Pipeline:
         started = time.monotonic()
         embedded = self.embeddings(chunked)
         self.published_index(embedded, time.monotonic() - started)
+        with self.connected() as connection:
+            recount(connection, self.generation)
         rest, chunked = self._compare(source)
         self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
         before, after = (v.ghosts + v.missing + v.different for v in (found, rest))

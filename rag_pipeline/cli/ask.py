@@ -1,22 +1,16 @@
 """The verbs that ask the index: always on behalf of somebody."""
 
 import json
-import shutil
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from rag_pipeline.cli.hits import print_hits
 from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
-from rag_pipeline.cli.output import age, print_json, printable
-
-if TYPE_CHECKING:
-    from rag_pipeline.query import Hits
-
-_SHOWN_LINES = 5
+from rag_pipeline.cli.output import print_json
 
 
 class Moment(click.ParamType):
@@ -57,7 +51,15 @@ class JsonObject(click.ParamType):
 @click.option("-k", default=10, show_default=True, help="How many hits, at most.")
 @source_option("Search only this source")
 @click.option("--since", type=Moment(), metavar="T", help="Only documents modified since this date or time (ISO 8601).")
+@click.option("--until", type=Moment(), metavar="T", help="Only documents modified before this date or time.")
+@click.option("--confirmed-since", type=Moment(), metavar="T", help="Only sources listed completely since this time.")
+@click.option("--media-type", "media_types", metavar="M", multiple=True, help="Only this media type; may be repeated.")
+@click.option("--language", "languages", metavar="L", multiple=True, help="Only this language; may be repeated.")
+@click.option("--uri-prefix", metavar="URI", help="Only documents whose address begins like this.")
 @click.option("--where", type=JsonObject(), metavar="JSON", help="Only documents whose metadata contain this object.")
+@click.option("--rerank/--no-rerank", default=None, help="Have a cross-encoder re-rank, whatever rag.toml says.")
+@click.option("--explain", is_flag=True, help="Say what each layer kept, dropped and took, and why.")
+@click.option("--plan", is_flag=True, help="--explain, and the plans of the SQL.")
 @as_json
 def search(
     text: str,
@@ -65,10 +67,18 @@ def search(
     k: int,
     names: tuple[str, ...],
     since: datetime | None,
+    until: datetime | None,
+    confirmed_since: datetime | None,
+    media_types: tuple[str, ...],
+    languages: tuple[str, ...],
+    uri_prefix: str | None,
     where: Mapping[str, Any] | None,
+    rerank: bool | None,
+    explain: bool,
+    plan: bool,
     as_json: bool,
 ) -> None:
-    """Search the index for TEXT, among what the caller may read."""
+    """Search the index for TEXT, among what the caller may read. Words in "quotation marks" must follow each other."""
     if not principals:
         raise click.UsageError(
             "say on whose behalf: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
@@ -77,53 +87,30 @@ def search(
     from rag_pipeline.query import Caller, Filters, Index
 
     settings = load_settings()
-    sources = chosen(settings, names) if names else None
     try:
         caller = Caller(*principals)
-        filters = Filters(sources=sources, modified_since=since, where=where)
+        filters = Filters(
+            sources=chosen(settings, names) if names else None,
+            media_types=media_types or None,
+            uri_prefix=uri_prefix,
+            languages=languages or None,
+            modified_since=since,
+            modified_until=until,
+            confirmed_since=confirmed_since,
+            where=where,
+        )
         with Index.connect(settings) as index:
-            hits = index.search(text, caller=caller, k=k, filters=filters)
+            hits = index.search(text, caller=caller, k=k, filters=filters, rerank=rerank, explain=explain, plan=plan)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if as_json:
-        print_json({"as_of": hits.as_of, "hits": [asdict(hit) for hit in hits]})
+        found = {
+            "as_of": hits.as_of,
+            "hits": [asdict(hit) for hit in hits],
+            "windows": [asdict(window) for window in hits.windows],
+            "notes": hits.notes,
+            "reranked": hits.reranked,
+        }
+        print_json(found | ({"explanation": hits.explanation.as_json()} if hits.explanation else {}))
     else:
-        _print(hits)
-
-
-def _print(hits: "Hits") -> None:
-    for number, hit in enumerate(hits, start=1):
-        place = " > ".join(hit.heading_path) or hit.title
-        click.secho(f"{number}. {printable(place or hit.document_id)}", bold=True)
-        modified = f", modified {age(hit.modified_at)}" if hit.modified_at else ""
-        click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{printable(_spot(hit.place))}{modified}")
-        for line in _excerpt(hit.text):
-            click.echo(f"   {line}")
-        click.echo()
-    if not hits:
-        click.echo("no hit among what this caller may read")
-    click.echo(f"index as of {hits.as_of.isoformat(timespec='seconds') if hits.as_of else 'no complete listing yet'}")
-
-
-def _spot(place: Mapping[str, Any]) -> str:
-    """Say where in its source a hit is: pages, lines, or who spoke when."""
-    words: list[str] = []
-    for name, singular in (("pages", "page"), ("lines", "line")):
-        if span := place.get(name):
-            first, last = span
-            words.append(f", {singular} {first}" if first == last else f", {name} {first} to {last}")
-    if span := place.get("seconds"):
-        words.append(", {} to {}".format(*(f"{int(at) // 60}:{int(at) % 60:02}" for at in span)))
-    if speakers := place.get("speakers"):
-        words.append(f", {', '.join(speakers)}")
-    return "".join(words)
-
-
-def _excerpt(text: str) -> list[str]:
-    """Return the first lines of a text, indented as they are and wrapped to the terminal."""
-    width = shutil.get_terminal_size().columns - 3
-    lines: list[str] = []
-    for line in text.expandtabs(4).split("\n"):
-        indent = line[: len(line) - len(line.lstrip(" "))]
-        lines += textwrap.wrap(printable(line), width, initial_indent=indent, subsequent_indent=indent)
-    return lines if len(lines) <= _SHOWN_LINES else [*lines[:_SHOWN_LINES], "…"]
+        print_hits(hits)

@@ -37,6 +37,14 @@ class Verification:
         return not (self.ghosts or self.missing or self.different)
 
 
+def recount(connection: Connection[Any], generation: int) -> None:
+    """Count anew what triggers keep of all chunks: how common words are, and how much each access list admits to."""
+    with connection.transaction():
+        connection.execute(statements("publish")["lock_keywords"], {"generation": generation})
+        for name in ("recount_lexicon", "count_lexicon", "recount_sizes", "count_sizes", "recount_state"):
+            connection.execute(statements("verify")[name])
+
+
 def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, recipe: Recipe) -> Verification:
     """Compare the published rows of a source with those that ``everything`` computed anew."""
     snapshot = chunked.changes.hashes.snapshot

@@ -27,11 +27,11 @@ class Journal:
         yield
         self._before.append(Layer(name, _milliseconds(begun), 0, 0))
 
-    def started(self, paths: Mapping[str, Any] | None, plans: Sequence[str]) -> "Journal":
+    def started(self, paths: Mapping[str, Any], plans: Sequence[str]) -> "Journal":
         """Begin anew with what the database says of its own layers: the ways that it took, and its plans."""
         self._layers, self._dropped = [], {}
-        self._paths, self._plans = paths or {}, tuple(plans)
-        self.notes = (self._paths["note"],) if self._paths.get("note") else ()
+        self._paths, self._plans = paths, tuple(plans)
+        self.notes = (paths["note"],) if paths["note"] else ()
         return self
 
     @contextmanager

@@ -6,7 +6,7 @@ questions what is in documents that resemble his, so a hit has a rank and no sco
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -154,6 +154,10 @@ class Explanation:
     traces: tuple[Trace, ...]
     paths: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     plan: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(replace(self, paths=dict(self.paths)))
 
 
 class Hits(tuple[Hit, ...]):

@@ -95,9 +95,10 @@ class Index:
         with journal.measured("embedding"):
             asked = self._asked(storable(text), caller, filters)
         everything = 2 * max(retrieval.candidates, k)
-        wanted = everything if explain else min(everything, max(_SPARE * k, retrieval.rerank_depth if reranker else 0))
+        enough = max(_SPARE * k, retrieval.rerank_depth if reranker else 0)
+        wanted = everything if explain or plan else min(everything, enough)
         while True:
-            asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted, "explain": explain or plan}
+            asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted}
             as_of, candidates, layers, plans = self._candidates(asked, plan)
             hits = self._layered(storable(text), candidates, k, reranker, journal.started(layers, plans), as_of)
             if len(hits) == k or len(candidates) < wanted or wanted == everything:
@@ -138,7 +139,7 @@ class Index:
 
     def _candidates(
         self, asked: Mapping[str, Any], plan: bool
-    ) -> tuple[Any, list[Candidate], Mapping[str, Any] | None, list[str]]:
+    ) -> tuple[Any, list[Candidate], Mapping[str, Any], list[str]]:
         """Ask the database: since when it is confirmed, the candidates, best first, the ways it took, the plans."""
         queries = statements("search")
         with self._transaction() as connection:
@@ -154,7 +155,7 @@ class Index:
             with connection.cursor(row_factory=dict_row) as cursor:
                 rows = cursor.execute(queries["search"], asked).fetchall()
             plans = [line for (line,) in connection.execute(queries["search_plan"], asked)] if plan else []
-        layers = rows.pop()["layers"] if asked["explain"] else None
+        layers = rows.pop()["layers"]
         for row in rows:
             del row["layers"]
         return as_of, [Candidate(**row) for row in rows], layers, plans

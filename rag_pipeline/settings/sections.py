@@ -152,6 +152,11 @@ class SourceSettings(Section):
         default_factory=lambda: Guards.model_validate({}), description="Limits on deletions and widenings."
     )
     stale_after_minutes: int = Field(default=180, ge=2, description="Age at which the source counts as stale.")
+    language: str | None = Field(
+        default=None,
+        pattern=r"^[a-z]{2,}$",
+        description="Language of documents that do not declare theirs: a name or ISO code, such as german or de.",
+    )
 
     @property
     def place(self) -> str:

@@ -63,7 +63,7 @@ def take_snapshot(
                     if isinstance(item, ListingEnd):
                         end = item
                         break
-                    writer.write(_row(settings.name, item))
+                    writer.write(_row(settings, item))
                     failures += isinstance(item, Failure)
                     listed += 1
                     if listed % _PROGRESS_EVERY == 0:
@@ -87,14 +87,14 @@ def take_snapshot(
     )
 
 
-def _row(source: str, item: DocumentRef | Failure) -> dict[str, Any]:
+def _row(settings: SourceSettings, item: DocumentRef | Failure) -> dict[str, Any]:
     document_id = storable(item.document_id)
     row: dict[str, Any] = dict.fromkeys(LISTING.names)
     row |= {
         "document_id": document_id,
         "uri": storable(item.uri),
         "metadata": "{}",
-        "document_hash": document_hash(source, document_id),
+        "document_hash": document_hash(settings.name, document_id),
     }
     if item.access is not None:
         row |= {"allow": item.access.allow, "deny": item.access.deny}
@@ -102,12 +102,14 @@ def _row(source: str, item: DocumentRef | Failure) -> dict[str, Any]:
         return row | {"failure": storable(item.reason)}
     if document_id != item.document_id:
         return row | {"failure": "its id holds characters that a database cannot store; rename it"}
+    # Kept with the document, so that another language of the source is a change of its metadata.
+    said = {"source_language": settings.language} if settings.language else {}
     return row | {
         "version": item.version,
         "modified_at": item.modified_at,
         "size": item.size,
         "media_type": item.media_type,
-        "metadata": storable_json(item.metadata),
+        "metadata": storable_json(dict(item.metadata) | said),
     }
 
 

@@ -21,8 +21,10 @@ from rag_pipeline.settings import (
     Chunking,
     Database,
     Embedding,
+    Keywords,
     Guards,
     Parsing,
+    Retrieval,
     Service,
     Settings,
     SourceSettings,
@@ -41,6 +43,8 @@ SECTIONS = {
     "embedding": Embedding,
     "parsing": Parsing,
     "chunking": Chunking,
+    "keywords": Keywords,
+    "retrieval": Retrieval,
     "service": Service,
 }
 SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))

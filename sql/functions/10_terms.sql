@@ -1,7 +1,7 @@
 -- What a text is found by: one way to read words for documents and questions alike, and what a word weighs.
 
 -- The text-search configuration of a document: what it declares as `language` or `lang` (a name or an ISO 639
--- code, with or without a region) where Postgres has it, else the fallback.
+-- code, with or without a region), else what its source is set to, where Postgres has that; else the fallback.
 create or replace function rag.language(metadata jsonb, fallback text) returns text
 language sql stable
 set search_path from current
@@ -19,8 +19,9 @@ as $$
             ) as known (name, code)
             join pg_ts_config on pg_ts_config.cfgname = known.name
                 and pg_ts_config.cfgnamespace = 'pg_catalog'::regnamespace
-            where split_part(replace(lower(coalesce(metadata ->> 'language', metadata ->> 'lang')), '_', '-'), '-', 1)
-                in (known.name, known.code)
+            cross join unnest(array['language', 'lang', 'source_language']) with ordinality as declared (key, number)
+            where split_part(replace(lower(metadata ->> declared.key), '_', '-'), '-', 1) in (known.name, known.code)
+            order by declared.number
             limit 1
         ),
         fallback

@@ -140,5 +140,9 @@ begin
 end;
 $$;
 
+comment on function rag.question_terms(text, text[]) is 'The terms of a question, with their rarity and the most that each adds.';
+comment on function rag.sets_above(text[], real[], real) is 'Sets of terms of which a chunk above a threshold holds at least one.';
+comment on function rag.keyword_candidates(text, text[], int[], bigint[], bigint[], bigint, int)
+    is 'The best chunks by BM25 within a scope.';
 revoke all on function rag.question_terms(text, text[]), rag.sets_above(text[], real[], real),
     rag.keyword_candidates(text, text[], int[], bigint[], bigint[], bigint, int) from public;

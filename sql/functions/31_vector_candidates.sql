@@ -48,6 +48,12 @@ declare
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
 begin
+    chunk_keys := '{}';
+    scores := '{}';
+    path := 'no vector';
+    if query is null then
+        return;
+    end if;
     path := 'every visible chunk compared';
     if visible > exact_up_to and keys is null and rag.vector_graph() then
         path := 'graph';
@@ -68,5 +74,9 @@ begin
 end;
 $$;
 
+comment on function rag.vector_graph() is 'Whether the generation has a graph index that can be used.';
+comment on function rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int) is 'Run a statement by the graph index alone.';
+comment on function rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int)
+    is 'The nearest chunks to a vector within a scope.';
 revoke all on function rag.vector_graph(), rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int),
     rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int) from public;

@@ -78,5 +78,7 @@ begin
     end if;
 end;
 $$;
+comment on function rag.search_scope(text, text[], text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, bigint)
+    is 'What a caller''s search looks at.';
 revoke all on function rag.search_scope(text, text[], text[], text[], text, text[], timestamptz, timestamptz,
     timestamptz, jsonb, bigint) from public;

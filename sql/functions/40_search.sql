@@ -73,9 +73,9 @@ begin
     scope := rag.search_scope(question, principals, only_sources, media_types, uri_prefix, languages, modified_since,
         modified_until, confirmed_since, metadata_filter, exact_up_to);
     moments := moments || clock_timestamp();
-    nearest := case when query_vector is not null then rag.vector_candidates(
+    nearest := rag.vector_candidates(
         query_vector, scope.lists, scope.documents, scope.keys, scope.visible, exact_up_to, depth
-    ) end;
+    );
     moments := moments || clock_timestamp();
     matching := rag.keyword_candidates(
         coalesce(question, ''), scope.languages, scope.lists, scope.documents, scope.keys, scope.visible, depth
@@ -168,7 +168,7 @@ begin
             'note', scope.note,
             'scope', jsonb_build_object('milliseconds', rag.milliseconds(moments[1], moments[2])),
             'vector', jsonb_build_object(
-                'path', coalesce(nearest.path, 'no vector'), 'found', cardinality(nearest.chunk_keys),
+                'path', nearest.path, 'found', cardinality(nearest.chunk_keys),
                 'milliseconds', rag.milliseconds(moments[2], moments[3])
             ),
             'keyword', jsonb_build_object(
@@ -190,6 +190,7 @@ create or replace function rag.milliseconds(since timestamptz, until timestamptz
 language sql immutable
 as $$ select round(extract(epoch from until - since) * 1000, 3)::float8 $$;
 
+comment on function rag.milliseconds(timestamptz, timestamptz) is 'Milliseconds between two moments.';
 revoke all on function rag.milliseconds(timestamptz, timestamptz), rag.search(
     text, text[], int, halfvec, text, text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, text,
     float8, int, int, boolean

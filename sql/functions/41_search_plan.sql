@@ -70,6 +70,7 @@ create or replace function rag.without_values(line text) returns text
 language sql immutable
 as $$ select regexp_replace(line, '''[^'']*''::', '…::', 'g') $$;
 
+comment on function rag.without_values(text) is 'A line of a plan without the values in it.';
 revoke all on function rag.without_values(text), rag.search_plan(
     text, text[], halfvec, text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, int, int
 ) from public;

@@ -3,14 +3,14 @@
 select generation, model, as_of from rag.index_state(%(sources)s::text[])
 
 -- name: search
--- The candidates of both searches that the caller may read, best first; with explain one row more, of layers only.
+-- The candidates of both searches that the caller may read, best first, and one row more, of layers only.
 select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place, stale,
     window_position, vector_rank, keyword_rank, score, shingles, layers
 from rag.search(
     %(question)s::text, %(principals)s::text[], %(wanted)s::int, %(vector)s, %(model)s::text, %(sources)s::text[],
     %(media_types)s::text[], %(uri_prefix)s::text, %(languages)s::text[], %(modified_since)s::timestamptz,
     %(modified_until)s::timestamptz, %(confirmed_since)s::timestamptz, %(where)s::text::jsonb, %(fusion)s::text,
-    %(vector_weight)s::float8, %(candidates)s::int, %(exact_up_to)s::int, %(explain)s::boolean
+    %(vector_weight)s::float8, %(candidates)s::int, %(exact_up_to)s::int, true
 )
 
 -- name: search_plan

@@ -107,3 +107,33 @@ from lexicon
 full join (select lexeme, count(*) as df from chunk_terms cross join lateral unnest(terms) group by lexeme) as counted
     on counted.lexeme = lexicon.term
 where lexicon.df is distinct from counted.df
+
+-- name: recount_lexicon
+-- The counts of words, and the most that each weighs, from the chunks themselves: first what is there is forgotten.
+with gone as (delete from lexicon returning term)
+select count(*) from gone
+
+-- name: count_lexicon
+-- And then counted.
+insert into lexicon (term, df, max_weight)
+select lexeme, count(*), max(rag.term_weight(
+    coalesce(cardinality(positions), 1), chunk_terms.length, (select average from keyword_state)
+))
+from chunk_terms
+cross join lateral unnest(terms)
+group by lexeme
+
+-- name: recount_sizes
+-- How many chunks each access list admits to, likewise.
+with gone as (delete from acl_sizes returning acl_id)
+select count(*) from gone
+
+-- name: count_sizes
+-- And then counted.
+insert into acl_sizes (acl_id, language, chunks)
+select acl_id, language, count(*) from chunk_terms group by acl_id, language
+
+-- name: recount_state
+-- And how many chunks there are in all, and how long.
+update keyword_state set chunks = counted.chunks, length = counted.length
+from (select count(*) as chunks, coalesce(sum(length), 0) as length from chunk_terms) as counted
