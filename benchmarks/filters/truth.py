@@ -66,9 +66,13 @@ class Truth:
         wanted = min(self.k, int(admitted.sum()))
         shares: list[float] = []
         for nearness, ids in zip(self.nearness, found, strict=True):
-            last = np.partition(nearness[admitted], -wanted)[-wanted] - _EQUAL
+            last = np.partition(nearness[admitted], -wanted)[-wanted]
             places = [self.places[chunk_id] for chunk_id in dict.fromkeys(ids)][: self.k]
-            shares.append(sum(bool(admitted[place] and nearness[place] >= last) for place in places) / wanted)
+            near = [nearness[place] - last for place in places if admitted[place]]
+            nearer = sum(difference > _EQUAL for difference in near)
+            as_near = sum(abs(difference) <= _EQUAL for difference in near)
+            room = wanted - int((nearness[admitted] - last > _EQUAL).sum())
+            shares.append((nearer + min(as_near, room)) / wanted)
         return float(np.mean(shares))
 
     def hidden(self, group: str, found: Sequence[Sequence[str]]) -> int:
