@@ -1,6 +1,8 @@
 """P2: a reader in another process, polling through 50 refreshes, sees only whole states."""
 
 import multiprocessing
+import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection as Pipe
@@ -10,6 +12,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.connection import open_session, server_url
 from rag_pipeline.model import Access
+from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline_tests.scripted import Entry, scripted
 
@@ -55,6 +58,53 @@ def test_a_reader_sees_only_whole_states(settings: Settings) -> None:
     assert reads > REFRESHES
     assert seen <= {((state, DOCUMENTS),) for state in range(REFRESHES + 1)}
     assert len(seen) > 5, "the reader must have been there while states changed"
+
+
+def test_a_search_is_answered_from_one_state(settings: Settings) -> None:
+    pipeline, world = scripted(settings, "news")
+
+    def write(state: int) -> None:
+        for number in range(DOCUMENTS):
+            # Longer from state to state, so that words, weights, sections and vectors all change with it.
+            text = f"# Page {number}\n\nstate {state} of page {number}\n" + f"\nword{state} and more.\n" * (state % 7)
+            world.documents[f"{number}.md"] = Entry(text, Access.of(["public"]))
+
+    def states(text: str) -> set[str]:
+        return set(re.findall(r"state (\d+)", text))
+
+    def search() -> None:
+        while not done.is_set():
+            hits = index.search("what state is the page in", caller=Caller("public"), k=100, explain=True)
+            answers.append(
+                (
+                    frozenset[str]().union(*(states(hit.text) | states(hit.window) for hit in hits)),
+                    len({hit.document_id for hit in hits if states(hit.window)}),
+                )
+            )
+            assert hits.explanation
+            traces = [
+                trace for trace in hits.explanation.traces if trace.keyword_rank is None or trace.vector_rank is None
+            ]
+            # Every chunk has one of the words and a vector; one half that saw another state would lack it.
+            assert not traces
+
+    write(0)
+    pipeline.refresh("news")
+    answers: list[tuple[frozenset[str], int]] = []
+    done = threading.Event()
+    with Index.connect(settings) as index, ThreadPoolExecutor(2) as pool:
+        searching = [pool.submit(search) for _ in range(2)]
+        try:
+            for state in range(1, 25):
+                write(state)
+                assert pipeline.refresh("news").changed == DOCUMENTS
+        finally:
+            done.set()
+        for thread in searching:
+            thread.result()
+    assert {len(seen) for seen, _ in answers} == {1}
+    assert {documents for _, documents in answers} == {DOCUMENTS}
+    assert len({seen for seen, _ in answers}) > 3, "the searches must have been there while states changed"
 
 
 def test_a_held_lock_makes_the_second_publisher_wait(settings: Settings) -> None:
