@@ -8,10 +8,10 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +32,10 @@ _T = TypeVar("_T")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _NUMBER = re.compile(r"^(?:(?:chapter|appendix)\s+)?(?:\d+|[a-z])(?:\.\d+)*\.\s+", re.IGNORECASE)
 _REFERENCE = re.compile(r'((?:Section|Table|Chapter|Appendix|Figure)\s+[\dA-Z.]*[\dA-Z]),\s+[“"][^”"]*[”"]')
+_BULLET = re.compile(r"^[*•-]\s+")
+_CAPTION = re.compile(r"^ *(?:Table|Figure)\s[\dA-Z][\d.]*\.\s((?:.+\n)+)", re.MULTILINE)
+_LISTED = 5  # titles that follow each other are a list of contents
+_ENTRY_LINES = 3
 _PROLOG = re.compile(rb"^\s*<\?xml[^>]*>")
 _DRAWN = re.compile(r"^\s*[|+].*[|+]\s*$")
 _BORDER = re.compile(r"^\s*[|+][-=+|\s]*$")
@@ -170,10 +174,12 @@ def _measured(manual: _Manual, root: Path, options: Options) -> _Row:
     data = _read(root / manual.pdf)
     document, seconds = _timed(lambda: parse(data), options.repeats)
     plain, plain_seconds = _timed(lambda: _plain(data), options.repeats)
-    wanted = words(_REFERENCE.sub(r"\1", _undrawn(_read(root / manual.text).decode())))
+    titles = Counter(pair for page in sorted(root.glob(manual.pages)) for pair in _page_titles(page))
+    text = _read(root / manual.text).decode()
+    listed = {title for title, _ in titles} | set(_captions(text))
+    wanted = words(_REFERENCE.sub(r"\1", _undrawn(_without_contents(text, listed - {""}))))
     found, elsewhere = _found(wanted, document.text)
     plain_found, plain_elsewhere = _found(wanted, plain)
-    titles = Counter(pair for page in sorted(root.glob(manual.pages)) for pair in _page_titles(page))
     ours = Counter(_document_titles(document))
     return _Row(
         manual.package,
@@ -216,6 +222,48 @@ def _plain(data: bytes) -> str:
     finally:
         document.close()
     return re.sub("[\x02\ufffe]\r?\n", "", "\n".join(pages))
+
+
+def _without_contents(text: str, titles: Set[str]) -> str:
+    """Leave out lists of contents: at least `_LISTED` titles that follow each other, whatever blank lines do."""
+    lines = text.split("\n")
+    kept: list[str] = []
+    run: list[str] = []
+    entries = at = 0
+    while at <= len(lines):
+        if at < len(lines) and not lines[at].strip():
+            taken = 1
+        elif taken := _entry(lines[at : at + _ENTRY_LINES], titles):
+            entries += 1
+        else:
+            kept += run if entries < _LISTED else []
+            kept += lines[at : at + 1]
+            run, entries, taken = [], 0, 1
+            at += 1
+            continue
+        run += lines[at : at + taken]
+        at += taken
+    return "\n".join(kept)
+
+
+def _entry(lines: Sequence[str], titles: Set[str]) -> int:
+    """How many lines make an entry of a list of contents; 0 when they begin with none."""
+    spelled = ""
+    for count, line in enumerate(takewhile(str.strip, lines), 1):
+        spelled = f"{spelled} {line.strip()}".strip()
+        if _spelled(_BULLET.sub("", spelled)) in titles:
+            return count
+    return 0
+
+
+def _captions(text: str) -> Iterator[str]:
+    """Yield what tables and figures are called in the text version."""
+    for match in _CAPTION.finditer(text):
+        yield _spelled(match[1])
+
+
+def _spelled(title: str) -> str:
+    return " ".join(words(_NUMBER.sub("", " ".join(title.split()))))
 
 
 def _undrawn(text: str) -> str:
@@ -269,7 +317,7 @@ def _document_titles(document: Document) -> Iterator[tuple[str, str]]:
 def _with_parents(headings: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
     path: list[tuple[int, str]] = []
     for level, title in headings:
-        spelled = " ".join(words(_NUMBER.sub("", " ".join(title.split()))))
+        spelled = _spelled(title)
         while path and path[-1][0] >= level:
             path.pop()
         yield spelled, path[-1][1] if path else ""

@@ -19,7 +19,7 @@ from rag_pipeline.sources.media_types import LANGUAGES
 
 __all__ = ["PARSER_VERSION", "declared_access", "is_plain", "parse", "parse_as"]
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Part of the recipe: raise it with every change that can alter a `Document`."""
 
 Parser = Callable[[bytes], Document]

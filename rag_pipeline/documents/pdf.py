@@ -1,8 +1,9 @@
 """PDF becomes blocks by PDFium: lines in reading order, headings from the outline or from the type.
 
-Promises: every word that can be seen on a page is in exactly one block, save running headers, footers and page
-numbers; every block names its pages. Nothing is half read: a file that is cut off, locked or damaged, or that
-has no text at all, is refused with the reason. One page's characters are held at a time.
+Promises: every word that can be seen on a page is in exactly one block, save running headers, footers, page
+numbers and lists of contents; every block names its pages. What a page sets where it fits (notes at its foot,
+tables at its edge) interrupts no sentence. Nothing is half read: a file that is cut off, locked or damaged, or
+that has no text at all, is refused with the reason. One page's characters are held at a time.
 
 Not read: text in pictures, the values of form fields, annotations. Tables are tables where lines are drawn
 between their columns and rows; others keep their rows as lines.
@@ -17,13 +18,17 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from rag_pipeline.documents.canonical import clean
+from rag_pipeline.documents.pdf_contents import Contents, key, without_contents
+from rag_pipeline.documents.pdf_floats import CAPTION, Floats
 from rag_pipeline.documents.pdf_furniture import Sheet, without_furniture
 from rag_pipeline.documents.pdf_headings import body_size, mark_headings
 from rag_pipeline.documents.pdf_hyphens import decide
 from rag_pipeline.documents.pdf_layout import columns
+from rag_pipeline.documents.pdf_notes import Notes
 from rag_pipeline.documents.pdf_outline import Entry, outline
 from rag_pipeline.documents.pdf_page import read_page
-from rag_pipeline.documents.pdf_paragraphs import Paragraphs, Piece
+from rag_pipeline.documents.pdf_paragraphs import Paragraphs
+from rag_pipeline.documents.pdf_pieces import Piece
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.model import Block, BlockKind, Document, Place
 
@@ -59,8 +64,6 @@ def parse(data: bytes) -> Document:
         document.close()
     if not pieces:
         raise DocumentError("no_text_layer: its pages are pictures or empty; recognise the characters, then offer it")
-    if not entries:
-        mark_headings(pieces)
     return _written(pieces, declared, pages, blank)
 
 
@@ -84,10 +87,28 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
 
 def _pieces(document: Any, entries: dict[int, list[Entry]], blank: list[int], *, mono_is_code: bool) -> list[Piece]:
     """Read all pages; the numbers of those without text are added to `blank`."""
-    paragraphs = Paragraphs(mono_is_code=mono_is_code)
-    for sheet in without_furniture(_sheets(document, blank), len(document)):
-        paragraphs.add(sheet, entries.get(sheet.number, ()))
-    return [piece for piece in paragraphs.finish() if piece.title or piece.text.strip()]
+    paragraphs, notes, floats = Paragraphs(mono_is_code=mono_is_code), Notes(), Floats()
+    contents = Contents({key(entry.title) for page in entries.values() for entry in page})
+    sheets = (notes.without(sheet) for sheet in without_furniture(_sheets(document, blank), len(document)))
+    for sheet, following in _with_next(sheets):
+        headings = entries.get(sheet.number, [])
+        text = floats.without(sheet, following, headed=any(CAPTION.match(entry.title) for entry in headings))
+        floats.found(paragraphs.add(text, headings, contents.listed(text)))
+    pieces = paragraphs.finish()
+    if not entries:
+        mark_headings(pieces)
+    pieces = without_contents(floats.placed(pieces, mono_is_code=mono_is_code))
+    pieces = notes.placed(pieces, mono_is_code=mono_is_code)
+    return [piece for piece in pieces if piece.title or piece.text.strip()]
+
+
+def _with_next(sheets: Iterator[Sheet]) -> Iterator[tuple[Sheet, Sheet | None]]:
+    """Yield each sheet with the one after it."""
+    sheet = next(sheets, None)
+    while sheet is not None:
+        following = next(sheets, None)
+        yield sheet, following
+        sheet = following
 
 
 def _sheets(document: Any, blank: list[int]) -> Iterator[Sheet]:

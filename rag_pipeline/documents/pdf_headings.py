@@ -8,7 +8,7 @@ Levels follow the sizes, from the largest down; at one size a bold heading is ab
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rag_pipeline.documents.pdf_paragraphs import Piece
+from rag_pipeline.documents.pdf_pieces import Piece
 from rag_pipeline.model import BlockKind
 
 _LARGER = 1.15  # of the body's size
@@ -46,7 +46,7 @@ def mark_headings(pieces: Sequence[Piece]) -> None:
 
 
 def _may_be_heading(piece: Piece, body: float) -> bool:
-    if piece.kind is not BlockKind.PARAGRAPH or piece.lines > _MOST_LINES or len(piece.text) > _LONGEST:
+    if piece.kind is not BlockKind.PARAGRAPH or piece.listed or piece.lines > _MOST_LINES or len(piece.text) > _LONGEST:
         return False
     if not any(char.isalpha() for char in piece.text):
         return False

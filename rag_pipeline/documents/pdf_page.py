@@ -37,6 +37,8 @@ _MONOSPACE = re.compile(
 _BOLD = re.compile(r"bold|black|heavy|demi|-medi$|bx\d|xbtt|[a-z]xb", re.IGNORECASE)
 _FIXED_PITCH, _FORCE_BOLD = 1, 1 << 18
 _APART = 0.15  # of the size: characters of one word are closer
+_APART_IN_TYPE = 0.05  # of the size: the same, where monospaced type begins or ends
+_OVERPRINT = 0.15  # of the size: what begins so far inside the character before it is another word's
 _RAISED = re.compile(r"\d{1,3}$")
 _SMALLER, _HIGHER = 0.85, 0.15  # of the size: type that is raised, as the number of a note is
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -180,18 +182,34 @@ class _Probe:
             yield _Run(start, end, style, (min(first[0], last[0]), first[1], max(first[2], last[2]), first[3]))
             return
         boxes = [self._box(index, style.turn) for index in range(start, end)]
+        styles = [self._style(index) for index in range(start, end)]
         begun = 0
         for index in range(1, len(boxes) + 1):
             one, other = boxes[index - 1], boxes[index] if index < len(boxes) else None
-            if other is None or not _follows(one, other) or other[0] - one[2] > _APART * style.size:
-                box = boxes[begun]
-                yield _Run(
-                    start + begun,
-                    start + index,
-                    self._style(start + begun),
-                    (min(box[0], one[0]), box[1], max(box[2], one[2]), box[3]),
-                )
-                begun = index
+            if (
+                other is not None
+                and _follows(one, other)
+                and other[0] - one[2] <= _APART * style.size
+                and (styles[index] is styles[index - 1] or not self._parts(start + index, one, other))
+            ):
+                continue
+            box = boxes[begun]
+            yield _Run(
+                start + begun, start + index, styles[begun], (min(box[0], one[0]), box[1], max(box[2], one[2]), box[3])
+            )
+            begun = index
+
+    def _parts(self, index: int, one: Box, other: Box) -> bool:
+        """Whether another word begins with the character, which is set otherwise than the one before it.
+
+        A raised number before a word is that of a note; what is set over a word, or in other type beside it,
+        stands in another cell.
+        """
+        before, after = self._style(index - 1), self._style(index)
+        if before.size <= _SMALLER * after.size and self.base(index - 1, before.turn) > self.base(index, after.turn):
+            return True
+        gap = other[0] - one[2]
+        return gap < -_OVERPRINT * after.size or (before.mono != after.mono and gap > _APART_IN_TYPE * after.size)
 
     def raised(self, run: _Run, digits: int) -> int:
         """How many of the digits that end the word are smaller and higher than its first character."""

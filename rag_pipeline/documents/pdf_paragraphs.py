@@ -16,6 +16,7 @@ from rag_pipeline.documents.pdf_furniture import Sheet
 from rag_pipeline.documents.pdf_hyphens import append
 from rag_pipeline.documents.pdf_layout import Column, Line
 from rag_pipeline.documents.pdf_outline import Entry, spots
+from rag_pipeline.documents.pdf_pieces import Piece
 from rag_pipeline.model import BlockKind
 
 _BULLETS = "•●◦▪■□‣⁃∙·○◆◇►▶➢✓✔❖\uf0b7\uf0a7"
@@ -23,6 +24,7 @@ _BULLET = re.compile(rf"[{_BULLETS}]")
 _SIGN = re.compile(rf"[{_BULLETS}*–—-]")
 _DASH_OR_NUMBER = re.compile(r"[*–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]")
 _LEADER = re.compile(r" ?(?:[.…] ?){5,}")
+_PAGE = re.compile(r"\d{1,4}|[ivxlcdm]{1,8}", re.IGNORECASE)
 _ENDED = re.compile(r"[.!?:;]['\"”’)\]]*$")
 _WIDER = 1.25  # of the usual distance between lines: a gap
 _USUAL = (0.8, 2.4)  # of the size: distances between lines that may be the usual one
@@ -34,25 +36,6 @@ _MAX_NOTES = 12  # pieces between the two parts of a paragraph that a page borde
 _NARROW = 0.75  # of the column: text whose right edge counts only when it is straight
 _EDGE = 3.0  # points: edges that differ less are one
 _RUNNING = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)
-
-
-@dataclass(slots=True)
-class Piece:
-    """A block in the making. `parts` are its lines and what goes between them, with marks of `pdf_hyphens`."""
-
-    kind: BlockKind
-    parts: list[str]
-    pages: tuple[int, int]
-    size: float = 0.0
-    bold: bool = False
-    lines: int = 1
-    level: int = 0
-    title: str = ""
-
-    @property
-    def text(self) -> str:
-        """What it says so far."""
-        return "".join(self.parts)
 
 
 class _At(NamedTuple):
@@ -88,9 +71,15 @@ class Paragraphs:
         self._recent: list[_Open] = []  # the last pieces, the latest last
         self._distances: dict[int, Counter[int]] = {}  # between lines, in twentieths of the size, by size
         self._items: list[float] = []  # indents of the list items that are open, outermost first
+        self._listed: frozenset[int] = frozenset()
+        self._before: list[Piece | None] = []
 
-    def add(self, sheet: Sheet, entries: Sequence[Entry]) -> None:
-        """Add a page, whose headings the entries of the outline are."""
+    def add(self, sheet: Sheet, entries: Sequence[Entry], listed: frozenset[int] = frozenset()) -> list[Piece | None]:
+        """Add a page, whose headings the entries of the outline are; `listed` are lines of what may be contents.
+
+        Returns the piece before each of the page's columns, and the last piece so far.
+        """
+        self._listed, self._before = listed, []
         lines = [at for column in sheet.columns for at in _placed(column, sheet.number)]
         done = 0
         for spot in spots(entries, [at.line for at in lines]):
@@ -100,6 +89,10 @@ class Paragraphs:
             done = max(done, spot.end)
         for at in lines[done:]:
             self._line(at)
+        return [*self._before, self._latest()]
+
+    def _latest(self) -> Piece | None:
+        return self._pieces[-1] if self._pieces else None
 
     def finish(self) -> list[Piece]:
         """Return the pieces in reading order."""
@@ -110,17 +103,24 @@ class Paragraphs:
         parts: list[str] = []
         for at in lines:
             append(parts, _text(at.line), mono=False)
+            self._before += [self._latest()] * at.border
         self._close()
         self._recent.clear()
         self._items.clear()
-        self._pieces.append(Piece(BlockKind.HEADING, parts, (page, page), level=entry.level, title=entry.title))
+        base = lines[-1].line.base if lines else 0.0
+        self._pieces.append(
+            Piece(BlockKind.HEADING, parts, (page, page), level=entry.level, title=entry.title, base=base)
+        )
 
     def _line(self, at: _At) -> None:
         previous = self._recent[-1] if self._recent else None
+        self._before += [self._latest()] * at.border
         if previous and not at.border:
             self._measure(previous.last.line, at.line)
         if at.line.rows:
             self._table(at, previous)
+        elif id(at.line) in self._listed:
+            self._entry(at, previous)
         elif self._is_code(at, previous):
             self._code(at, previous)
         elif going_on := self._goes_on(at, previous):
@@ -134,14 +134,21 @@ class Paragraphs:
 
     def _table(self, at: _At, previous: _Open | None) -> None:
         rows = [_row(row) for row in at.line.rows]
-        if at.border and previous and previous.piece.kind is BlockKind.TABLE:
-            last = previous.last.line
-            if len(last.rows[0]) == len(at.line.rows[0]) and abs(_width(last) - _width(at.line)) <= _EDGE:
-                rows = rows[1:] if last.rows[0] == at.line.rows[0] else rows
-                previous.piece.parts += [part for row in rows for part in ("\n", row)]
-                self._extend(previous, at)
-                return
+        if at.border and previous and continues_table(previous.last.line, at.line):
+            rows = rows[1:] if previous.last.line.rows[0] == at.line.rows[0] else rows
+            previous.piece.parts += [part for row in rows for part in ("\n", row)]
+            self._extend(previous, at)
+            return
         self._start(BlockKind.TABLE, [part for row in rows for part in ("\n", row)][1:], at)
+
+    def _entry(self, at: _At, previous: _Open | None) -> None:
+        """Add a line of a list of contents; an entry goes on until a line ends with a number."""
+        if previous and previous.piece.listed and not _ends_entry(previous.last.line):
+            append(previous.piece.parts, _text(at.line), mono=False)
+            self._extend(previous, at)
+            return
+        self._start(BlockKind.PARAGRAPH, [_text(at.line)], at)
+        self._recent[-1].piece.listed = True
 
     def _is_code(self, at: _At, previous: _Open | None) -> bool:
         if not (self._mono_is_code and at.line.mono):
@@ -174,13 +181,14 @@ class Paragraphs:
     def _start(self, kind: BlockKind, parts: list[str], at: _At, level: int = 0) -> None:
         self._close()
         line = at.line
-        piece = Piece(kind, parts, (at.page, at.page), line.size, line.bold, level=level)
+        piece = Piece(kind, parts, (at.page, at.page), line.size, line.bold, level=level, base=line.base)
         self._pieces.append(piece)
         self._recent = [*self._recent[-_MAX_NOTES:], _Open(piece, at, at.indent)]
 
     def _extend(self, open_: _Open, at: _At) -> None:
         open_.piece.pages = (open_.piece.pages[0], at.page)
         open_.piece.lines += 1
+        open_.piece.base = at.line.base
         open_.piece.bold = open_.piece.bold and at.line.bold
         open_.last = at
         if self._recent[-1] is not open_:
@@ -196,7 +204,7 @@ class Paragraphs:
         """The piece that the line continues, if it does."""
         if at.border:
             return self._interrupted(at)
-        if not previous or previous.piece.kind not in _RUNNING:
+        if not previous or previous.piece.kind not in _RUNNING or previous.piece.listed:
             return None
         last, line = previous.last.line, at.line
         if not _one_type(last, line) or self._is_gap(last, line) or _LEADER.search(last.text):
@@ -217,7 +225,7 @@ class Paragraphs:
     def _interrupted(self, at: _At) -> _Open | None:
         """The running text that the border of a column or a page cut before this line; notes may lie between."""
         for open_ in reversed(self._recent):
-            if open_.piece.kind not in _RUNNING:
+            if open_.piece.kind not in _RUNNING or open_.piece.listed:
                 return None
             last, first = open_.last.line, at.line
             if _one_type(last, first):
@@ -257,6 +265,13 @@ class Paragraphs:
         return not 0 < last.base - line.base <= _WIDER * usual * line.size
 
 
+def continues_table(last: Line, line: Line) -> bool:
+    """Whether a table at the top of a column or page goes on with the one before it."""
+    if not last.rows or not line.rows:
+        return False
+    return len(last.rows[0]) == len(line.rows[0]) and abs(_width(last) - _width(line)) <= _EDGE
+
+
 def _placed(column: Column, page: int) -> Iterator[_At]:
     """Yield the lines with the edges of the text around them."""
     edge, right = min(line.left for line in column), max(line.right for line in column)
@@ -287,6 +302,10 @@ def _row(cells: Sequence[str]) -> str:
     """The cells with bars between them; empty ones at the end say nothing."""
     used = max(index for index, cell in enumerate(cells) if cell) + 1
     return " | ".join(cells[:used]).strip()
+
+
+def _ends_entry(line: Line) -> bool:
+    return len(line.words) > 1 and bool(_PAGE.fullmatch(line.words[-1].text))
 
 
 def _width(line: Line) -> float:
