@@ -2,9 +2,11 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from rag_pipeline.query import Hits
 from rag_pipeline.query.passage import Passage
@@ -15,8 +17,13 @@ RULE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Result(BaseModel):
+    """What a tool gives, as programs read it."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Found(Result):
     """A hit. `text` is what was found; `fetch_window` reads around it. `place` is where it is in its source."""
 
     chunk_id: str
@@ -32,8 +39,7 @@ class Found:
     twins: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(Result):
     """Hits, best first. The index holds all changes of its sources up to `as_of`; null: that is not known."""
 
     as_of: datetime | None
@@ -41,8 +47,7 @@ class SearchResult:
     notes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSection:
+class ReadSection(Result):
     """A section of a document; `hit` are the first character of the hit in `text` and the one behind its last."""
 
     heading_path: list[str]
@@ -50,8 +55,7 @@ class ReadSection:
     hit: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class WindowResult:
+class WindowResult(Result):
     """Sections around a hit, in order; `earlier` and `later` are how many more the document has on each side."""
 
     chunk_id: str
@@ -84,13 +88,16 @@ def search_result(hits: Hits) -> SearchResult:
         )
         for hit in hits
     ]
-    return SearchResult(hits.as_of, found, list(hits.notes))
+    return SearchResult(as_of=hits.as_of, hits=found, notes=list(hits.notes))
 
 
 def window_result(passage: Passage) -> WindowResult:
     """Return a stretch of a document as a tool gives it."""
     values = {name: value for name, value in asdict(passage).items() if name != "sections"}
-    sections = [ReadSection(list(section.heading_path), section.text, section.hit) for section in passage.sections]
+    sections = [
+        ReadSection(heading_path=list(section.heading_path), text=section.text, hit=section.hit)
+        for section in passage.sections
+    ]
     return WindowResult(**values, sections=sections)
 
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from rag_pipeline import __version__
 from rag_pipeline.errors import RagError
 from rag_pipeline.mcp.answers import (
     RULE,
+    Result,
     SearchResult,
     WindowResult,
     search_result,
@@ -28,8 +29,6 @@ FARTHEST = 50
 """Sections on each side of a hit that one call may ask for."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-_SEARCH: TypeAdapter[SearchResult] = TypeAdapter(SearchResult)
-_WINDOW: TypeAdapter[WindowResult] = TypeAdapter(WindowResult)
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, description="The question, in words.")]
 K = Annotated[int, Field(ge=1, le=MAX_HITS, description="How many hits, at most.")]
@@ -64,7 +63,7 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
                 where=where,
             )
             result = search_result(index.search(text, caller=caller, k=k, filters=filters))
-        return _answer(search_text(result), _SEARCH.dump_python(result, mode="json"))
+        return _answer(search_text(result), result)
 
     @server.tool(annotations=_READS)
     def fetch_window(
@@ -76,13 +75,15 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
         if passage is None:
             raise ToolError("there is no such chunk among what the caller may read; search again")
         result = window_result(passage)
-        return _answer(window_text(result), _WINDOW.dump_python(result, mode="json"))
+        return _answer(window_text(result), result)
 
     return server
 
 
-def _answer(text: str, values: dict[str, Any]) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=values)
+def _answer(text: str, values: Result) -> CallToolResult:
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=values.model_dump(mode="json")
+    )
 
 
 @contextmanager
