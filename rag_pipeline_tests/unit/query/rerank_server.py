@@ -53,13 +53,14 @@ def text_embeddings_inference(asked: Asked) -> Reply:
 
 
 class RerankServer:
-    """Answers every POST with what `answer` makes of it. `released` ends answers that drip."""
+    """Answers every POST with what `answer` makes of it. `released` ends answers that drip, `left` is a client gone."""
 
     def __init__(self, answer: Callable[[Asked], Reply]) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self.drips = False
         self.released = Event()
+        self.left = Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -87,6 +88,7 @@ class RerankServer:
                         content = content[1:]
                     self.wfile.write(content)
                 except OSError:  # the client waited no longer
+                    service.left.set()
                     self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:

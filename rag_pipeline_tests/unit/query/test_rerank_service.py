@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -177,6 +178,32 @@ def test_the_deadline_is_kept_however_the_service_is_slow(service: RerankServer,
     with pytest.raises(TimeoutError):
         ask(service.url, seconds=0.3)
     assert time.monotonic() - started < 3
+
+
+def test_a_slow_answer_is_not_waited_for_in_the_background_either(service: RerankServer) -> None:
+    service.answer, service.drips = lambda asked: Reply(b" " * 10_000), True
+    with pytest.raises(TimeoutError):
+        ask(service.url, seconds=0.3)
+    assert service.left.wait(10)
+
+
+def test_many_questions_at_once_do_not_make_one_wait_longer(
+    service: RerankServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerank_service, "_AT_ONCE", 1)
+    service.answer = lambda asked: Reply(b"[]") if service.released.wait(20) else Reply(b"")
+    reranker = ServiceReranker(service.url, "some/model", KEY_ENV)
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(reranker.scores, QUESTION, TEXTS, 20)
+        while not service.asked:
+            time.sleep(0.01)
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            reranker.scores(QUESTION, TEXTS, 0.3)
+        assert time.monotonic() - started < 3
+        service.released.set()
+        assert isinstance(patient.exception(20), PermanentError)
+    assert len(service.asked) == 1
 
 
 def test_a_flood_is_cut_off(service: RerankServer, monkeypatch: pytest.MonkeyPatch) -> None:
