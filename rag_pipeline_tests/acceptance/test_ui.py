@@ -5,33 +5,24 @@ Pictures of every screen are kept in the folder that RAG_SCREENSHOTS names, if i
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import pytest
-from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.defs.instance import dev_command
 from rag_pipeline.settings import Settings
+from rag_pipeline_tests.browser import browsing, needs_browser, wait_for
 
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver")
+pytestmark = needs_browser
 
 ASSETS = [
     "source_snapshot",
@@ -59,8 +50,6 @@ type = "files"
 path = "salaries"
 access = ["group:hr"]
 """
-
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -107,15 +96,6 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], T], seconds: float) -> T:
-    """Return the first true value of a condition."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"still waiting after {seconds} seconds"
-        time.sleep(0.5)
-    return value
-
-
 def ask(address: str, query: str) -> Any:
     """Return the answer of GraphQL."""
     request = urllib.request.Request(
@@ -123,66 +103,6 @@ def ask(address: str, query: str) -> Any:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)["data"]
-
-
-@dataclass
-class Browser:
-    """A headless browser on one address; elements are found by what a person reads."""
-
-    driver: webdriver.Chrome
-    address: str
-    pictures: Path
-
-    def open(self, path: str) -> None:
-        self.driver.get(self.address + path)
-
-    def see(self, text: str, element: str = "*") -> WebElement:
-        """Return the innermost visible element with a text, waiting for it."""
-        holds = f"{element}[contains(normalize-space(.), '{text}')]"
-
-        def look(driver: WebDriver) -> WebElement | Literal[False]:
-            for found in driver.find_elements(By.XPATH, f"//{holds}[not(.//{holds})]"):
-                if found.is_displayed():
-                    return found
-            return False
-
-        return WebDriverWait(self.driver, 60, ignored_exceptions=[StaleElementReferenceException]).until(look, text)
-
-    def press(self, text: str) -> None:
-        """Press a button once it can be pressed."""
-        WebDriverWait(self.driver, 30).until(lambda _: self.see(text, "button").is_enabled())
-        self.see(text, "button").click()
-
-    def picture(self, name: str) -> None:
-        # Charts and graphs are drawn with an animation.
-        time.sleep(1.5)
-        self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
-
-
-@contextmanager
-def browsing(address: str, folder: Path) -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--window-size=1600,1200",
-        f"--user-data-dir={folder / 'browser'}",
-    ):
-        options.add_argument(argument)
-    pictures = Path(os.environ.get("RAG_SCREENSHOTS") or folder / "pictures")
-    pictures.mkdir(parents=True, exist_ok=True)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
-    try:
-        yield Browser(driver, address, pictures)
-    finally:
-        driver.quit()
 
 
 def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Path) -> None:
