@@ -19,7 +19,7 @@ import pypdfium2.raw as pdfium
 
 from rag_pipeline.documents.canonical import clean
 from rag_pipeline.documents.pdf_contents import Contents, key, without_contents
-from rag_pipeline.documents.pdf_floats import CAPTION, Floats
+from rag_pipeline.documents.pdf_floats import Floats
 from rag_pipeline.documents.pdf_furniture import Sheet, without_furniture
 from rag_pipeline.documents.pdf_headings import body_size, mark_headings
 from rag_pipeline.documents.pdf_hyphens import decide
@@ -92,7 +92,7 @@ def _pieces(document: Any, entries: dict[int, list[Entry]], blank: list[int], *,
     sheets = (notes.without(sheet) for sheet in without_furniture(_sheets(document, blank), len(document)))
     for sheet, following in _with_next(sheets):
         headings = entries.get(sheet.number, [])
-        text = floats.without(sheet, following, headed=any(CAPTION.match(entry.title) for entry in headings))
+        text = floats.without(sheet, following, [entry.title for entry in headings])
         floats.found(paragraphs.add(text, headings, contents.listed(text)))
     pieces = paragraphs.finish()
     if not entries:

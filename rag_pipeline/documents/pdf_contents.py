@@ -8,7 +8,7 @@ with a row of dots.
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
-from itertools import groupby, pairwise
+from itertools import groupby
 from statistics import median
 
 from rag_pipeline.documents.pdf_floats import CAPTION
@@ -22,7 +22,8 @@ _MOST_BETWEEN = 2  # lines between the page numbers of two entries
 _EDGE = 3.0  # points: page numbers end at one edge
 _KNOWN = 0.6  # of the entries are titles of the document
 _TITLE = 60  # characters of what a list is called
-_MAX_CAPTION = 500
+_LARGER = 1.05  # than the entries: what a list is called
+_MAX_CAPTION = 500  # characters of a caption that are compared
 _PAGE = re.compile(r"\d{1,4}|[ivxlcdm]{1,8}", re.IGNORECASE)
 _DOTS = re.compile(r"(?:[.…·] ?){3,}")
 _LABEL = re.compile(
@@ -100,37 +101,28 @@ def titles_of(pieces: Iterable[Piece]) -> set[str]:
 
 
 def without_contents(pieces: list[Piece]) -> list[Piece]:
-    """Return the pieces without lists of contents and what such a list is called."""
+    """Return the pieces without lists of contents and what such a list is called.
+
+    What comes first of all is the document's title, also where a list follows it.
+    """
     if not any(piece.listed for piece in pieces):
         return pieces
     titles = titles_of(pieces)
     kept: list[Piece] = []
-    gone = False
     for listed, group in groupby(pieces, key=lambda piece: piece.listed):
         run = list(group)
         if listed and sum(key(_entry(piece.text)) in titles for piece in run) >= _KNOWN * len(run):
-            if kept and _calls(kept[-1], run[0]):
+            if len(kept) > 1 and _calls(kept[-1], run[0]):
                 kept.pop()
-            gone = True
-            continue
-        kept += run
-    return _without_empty(kept, pieces) if gone else kept
+        else:
+            kept += run
+    return kept
 
 
 def _calls(piece: Piece, first: Piece) -> bool:
     """Whether a piece is what the list that begins with `first` is called."""
-    if piece.kind is not BlockKind.PARAGRAPH or piece.pages[1] != first.pages[0] or len(piece.text) > _TITLE:
+    if piece.pages[1] != first.pages[0] or len(piece.text) > _TITLE or piece.lines > 1:
         return False
-    return piece.lines == 1 and (piece.bold or piece.size > 1.05 * first.size)
-
-
-def _without_empty(kept: list[Piece], pieces: list[Piece]) -> list[Piece]:
-    """Drop the headings below which there were only lists."""
-    listed_after = {id(one) for one, other in pairwise(pieces) if one.kind is BlockKind.HEADING and other.listed}
-    followers = [*kept[1:], None]
-    return [
-        piece
-        for piece, follower in zip(kept, followers, strict=True)
-        if id(piece) not in listed_after
-        or (follower is not None and (follower.kind is not BlockKind.HEADING or follower.level > piece.level))
-    ]
+    if piece.kind is BlockKind.HEADING:
+        return True
+    return piece.kind is BlockKind.PARAGRAPH and (piece.bold or piece.size > _LARGER * first.size)

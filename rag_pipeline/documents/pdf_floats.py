@@ -69,20 +69,20 @@ class Floats:
         self._new: list[_Float] = []
         self._found: list[tuple[_Float, Piece | None]] = []
 
-    def without(self, sheet: Sheet, following: Sheet | None, *, headed: bool = False) -> Sheet:
+    def without(self, sheet: Sheet, following: Sheet | None, titles: Sequence[str] = ()) -> Sheet:
         """Return the sheet without its floats, and with the other captions before their tables.
 
-        `headed`: the outline leads to captions on the sheet, so that they are headings and all stays at its place.
+        A caption among `titles`, to which the outline leads, is a heading, so that it stays with its table.
         """
         columns: list[Column] = []
-        if headed:
-            self._last = sheet.columns[-1][-1] if sheet.columns else None
-            return sheet
+        headings = tuple(match[0].casefold() for title in titles if (match := CAPTION.match(title)))
         below = following.columns[0][0] if following and following.columns else None
         for number, column in enumerate(sheet.columns):
             above = self._last if number == 0 else sheet.columns[number - 1][-1]
             after = sheet.columns[number + 1][0] if number + 1 < len(sheet.columns) else below
-            sets = list(_sets(column, above)) if any(line.rows for line in column) else [_Set([], column)]
+            headed = any(line.text.casefold().startswith(headings) for line in column) if headings else False
+            plain = headed or not any(line.rows for line in column)
+            sets = [_Set([], column)] if plain else list(_sets(column, above))
             first = sum(1 for _ in takewhile(lambda one: one.caption, sets))
             last = len(sets) - sum(1 for _ in takewhile(lambda one: one.caption, reversed(sets[first:])))
             if after and sets[-1].is_open and continues_table(sets[-1].lines[-1], after):
@@ -229,7 +229,8 @@ class _Text:
         """The words of a caption with what they are worth, together 1."""
         found = set(_WORD.findall(caption[:_MAX_CAPTION].casefold()))
         worth = {word: math.log(1 + len(self._words) / (1 + self._counts[word])) for word in found}
-        return {word: weight / sum(worth.values()) for word, weight in worth.items()}
+        total = sum(worth.values()) or 1.0
+        return {word: weight / total for word, weight in worth.items()}
 
     def says(self, index: int, weights: dict[str, float]) -> float:
         """How much of a caption a piece says; what only its heading says is worth half."""

@@ -148,7 +148,8 @@ def _is_furniture(mark: _Mark, level: list[_Mark], enough: int) -> bool:
     paged = sum(not mark.outer.isdisjoint(other.outer) for other in level)
     if paged > enough and paged >= len(level) / 2:
         return True  # whatever else it says, it numbers the page
-    alike = sum(any(_alike(one, other) for other in level if other is not one) for one in level)
+    apart = [one for one in level if one.inner]
+    alike = sum(any(_alike(one, other) for other in level if other is not one) for one in apart)
     return alike > repeats and alike >= _SHARE * (len(level) + 1)
 
 

@@ -19,6 +19,7 @@ _MOST = 0.2  # of the document's characters in one type: that is no heading's
 _MOSTLY = 0.5  # of the characters in a heading's type are in headings
 _ENDS = (".", ",", ";", ":")
 
+_SHORT = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM)  # the number of a heading may look like that of an item
 _PROSE = (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM, BlockKind.TABLE)
 
 _Style = tuple[float, bool]
@@ -46,13 +47,18 @@ def mark_headings(pieces: Sequence[Piece]) -> None:
 
 
 def _may_be_heading(piece: Piece, body: float) -> bool:
-    if piece.kind is not BlockKind.PARAGRAPH or piece.listed or piece.lines > _MOST_LINES or len(piece.text) > _LONGEST:
+    if piece.kind not in _SHORT or piece.listed or piece.lines > _MOST_LINES or len(piece.text) > _LONGEST:
         return False
     if not any(char.isalpha() for char in piece.text):
         return False
     if piece.size > _LARGER * body:
         return piece.bold or not piece.text.endswith(".")
-    return piece.bold and piece.size >= (1 - _ALIKE) * body and not piece.text.endswith(_ENDS)
+    return (
+        piece.kind is BlockKind.PARAGRAPH
+        and piece.bold
+        and piece.size >= (1 - _ALIKE) * body
+        and not piece.text.endswith(_ENDS)
+    )
 
 
 def _characters(pieces: Iterable[Piece]) -> Counter[_Style]:

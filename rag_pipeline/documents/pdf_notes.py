@@ -28,7 +28,7 @@ _DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NUMBER = re.compile(f"[{_DIGITS}]+")
 _PLAIN = str.maketrans(_DIGITS, "0123456789")
 _RAISED = str.maketrans("0123456789", _DIGITS)
-_ENDED = re.compile(r"[.!?]['\"”’)\]]*$")
+_ENDED = re.compile(rf"[.!?]['\"”’)\]]*[{_DIGITS}]*$")
 
 _Note = list[tuple[int, Line]]
 """A note's lines, each with its page; the first one begins with the number."""
@@ -44,7 +44,7 @@ class Notes:
 
     def without(self, sheet: Sheet) -> Sheet:
         """Return the sheet without its notes."""
-        counts = self._sizes or _sizes(sheet.columns)
+        counts = self._sizes or _sizes([_referring(sheet.columns)]) or _sizes(sheet.columns)
         limit = _SMALLER * max(counts, key=lambda size: (counts[size], size), default=0.0)
         feet = [_foot(column, limit) for column in sheet.columns]
         kept = [column[:foot] for column, foot in zip(sheet.columns, feet, strict=True)]
@@ -105,6 +105,16 @@ def _sizes(columns: Sequence[Column]) -> Counter[float]:
         for line in column:
             sizes[line.size] += len(line.text)
     return sizes
+
+
+def _referring(columns: Sequence[Column]) -> Column:
+    """The lines with raised numbers, save those that begin with one."""
+    return [
+        line
+        for column in columns
+        for line in column
+        if not line.rows and _mark(line) is None and any(_references(line))
+    ]
 
 
 def _foot(column: Column, limit: float) -> int:
