@@ -112,16 +112,17 @@ def connect(settings: "Settings", role: Role | None = "rag_writer", autocommit: 
     return connection
 
 
-def open_session(url: str, role: Role | None, session: Mapping[str, str] = _PLAIN) -> Connection[Any]:
+def open_session(url: str, role: Role | None, session: Mapping[str, str] = _PLAIN, key: str = "url") -> Connection[Any]:
     """Open a session in autocommit mode on a database that need not be prepared. Raises as `connect` does.
 
-    `session` gives values of settings of Postgres that hold for the session and outlive every RESET in it.
+    `session` gives values of settings of Postgres that hold for the session and outlive every RESET in it;
+    `key` is the setting of ``[database]`` that the URL comes from.
     """
     conninfo = session_conninfo(url, role, session)
     try:
         return psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
-        raise _explained(conninfo, error) from error
+        raise _explained(conninfo, error, key) from error
 
 
 def session_conninfo(url: str, role: Role | None, session: Mapping[str, str] = _PLAIN) -> str:
@@ -143,7 +144,7 @@ def _escaped(value: str) -> str:
     return re.sub(r"[\\\s]", lambda match: "\\" + match[0], value)
 
 
-def _explained(conninfo: str, error: psycopg.OperationalError) -> RagError:
+def _explained(conninfo: str, error: psycopg.OperationalError, key: str) -> RagError:
     """Say whether a failed connection is worth another try, and what to look at. Never names the password."""
     given = conninfo_to_dict(conninfo)
     where = (
@@ -155,10 +156,10 @@ def _explained(conninfo: str, error: psycopg.OperationalError) -> RagError:
         pq.Ping.REJECT,
     )
     if unreachable:
-        return TransientError(f"{where}, does not answer; is it running, and is [database] url right? {reason}")
+        return TransientError(f"{where}, does not answer; is it running, and is [database] {key} right? {reason}")
     if "too many" in reason or "remaining connection slots" in reason:
         return TransientError(f"{where}, has no free connection; close some, or raise its max_connections. {reason}")
     return ConfigurationError(
-        f"{where}, refuses user {given.get('user')!r}; correct [database] url, "
+        f"{where}, refuses user {given.get('user')!r}; correct [database] {key}, "
         f"or make the index: rag-pipeline refresh. {reason}"
     )

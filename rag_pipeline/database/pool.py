@@ -42,6 +42,9 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 class ReaderPool(ConnectionPool[Connection[Any]]):
     """A pool whose sessions work when they are lent, and which says why when there is none to lend."""
 
+    key = "url"
+    """The setting of ``[database]`` that names the server."""
+
     def getconn(self, timeout: float | None = None) -> Connection[Any]:
         """Lend a session, in autocommit mode.
 
@@ -52,7 +55,7 @@ class ReaderPool(ConnectionPool[Connection[Any]]):
             return super().getconn(timeout)
         except PoolTimeout as error:
             # The pool connects in the background and keeps its reasons to itself.
-            open_session(str(self.conninfo), role=None).close()
+            open_session(str(self.conninfo), role=None, key=self.key).close()
             raise TransientError(
                 f"all {self.max_size} sessions on the index are busy; try again, or ask fewer questions at once"
             ) from error
@@ -66,7 +69,8 @@ def reader_pool(settings: "Settings", size: int = _SIZE) -> Iterator[ReaderPool]
     """
     url = read_url(settings)
     # The first is opened here, where its failure is an error; of the pool's own it would be a line in the log.
-    with open_session(url, "rag_reader", _SESSION) as first:
+    key = "url" if settings.database.read_url is None else "read_url"
+    with open_session(url, "rag_reader", _SESSION, key) as first:
         path = search_path(first, "rag")
         _expect_reader(first)
     conninfo = session_conninfo(url, "rag_reader", {**_SESSION, "search_path": path})
@@ -85,6 +89,7 @@ def reader_pool(settings: "Settings", size: int = _SIZE) -> Iterator[ReaderPool]
         name="rag-pipeline readers",
         open=False,
     )
+    pool.key = key
     with pool:
         yield pool
 
