@@ -59,7 +59,18 @@ def test_the_verbs_are_those_of_the_design() -> None:
         "mcp",
         "dev",
     }
-    assert {name for name, _ in commands(main)} == verbs | {"db", "db start", "db stop", "db url", "db psql"}
+    groups = {
+        "db",
+        "db start",
+        "db stop",
+        "db url",
+        "db psql",
+        "members",
+        "members add",
+        "members of",
+        "members remove",
+    }
+    assert {name for name, _ in commands(main)} == verbs | groups
 
 
 @pytest.mark.parametrize("name", [name for name, _ in commands(main)])
