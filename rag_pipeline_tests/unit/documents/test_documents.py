@@ -21,6 +21,7 @@ from rag_pipeline.settings import Parsing
 from rag_pipeline.sources.media_types import LANGUAGES
 from rag_pipeline_tests.unit.documents.generated import DOCUMENTS, MARKDOWN, TEXT
 from rag_pipeline_tests.unit.documents.laws import assert_chunks_cover, assert_lawful, parsed
+from rag_pipeline_tests.unit.documents.pathological import PATHOLOGICAL
 from rag_pipeline_tests.unit.documents.samples import LINES, SAMPLES
 
 KINDS = sorted({kind for kind, _ in SAMPLES.values()} | LANGUAGES.keys())
@@ -170,32 +171,6 @@ def test_the_name_decides_when_there_is_no_media_type():
     assert parse(b"# a", None, "script.toml").blocks[0].kind is BlockKind.CODE
     assert parse(b"# a", None).blocks[0].kind is BlockKind.PARAGRAPH
     assert parse(b"# a", "Text/Markdown; charset=utf-8").blocks[0].kind is BlockKind.HEADING
-
-
-PATHOLOGICAL = {
-    "brackets": ("text/markdown", lambda n: "[" * n),
-    "quotes": ("text/markdown", lambda n: ">" * n),
-    "wide table": (
-        "text/markdown",
-        lambda n: "|a" * (n // 20) + "\n" + "|-" * (n // 20) + ("\n" + "|b" * (n // 20)) * 9,
-    ),
-    "one line": ("text/markdown", lambda n: "word " * n * 20),
-    "blank line": ("text/plain", lambda n: " " * n * 20),
-    "open comments": ("text/markdown", lambda n: "<!--\n\n" * n),
-    "nested lists": ("text/markdown", lambda n: "".join("  " * (i % 60) + "- a\n" for i in range(n // 10))),
-    "heading of backticks": ("text/markdown", lambda n: "# " + "`" * n),
-    "open tags": ("text/html", lambda n: "x<a " * n),
-    "open html comments": ("text/html", lambda n: "x<!--" * n),
-    "open declarations": ("text/html", lambda n: "x<![CDATA[" * n),
-    "open scripts": ("text/html", lambda n: "x<script>" * n),
-    "attributes": ("text/html", lambda n: "<p " + " ".join(f"a{i}=1" for i in range(n)) + ">x"),
-    "deep": ("text/html", lambda n: "<div>" * n + "x"),
-    "deep lists": ("text/html", lambda n: "<ul><li>a" * n),
-    "deep tables": ("text/html", lambda n: "<table><tr><td>a" * n),
-    "marks": ("text/plain", lambda n: "a" + "\u0301" * n * 5),
-    "turns": ("text/plain", lambda n: "A: b\n" * n),
-    "colons": ("text/plain", lambda n: "a:" * n * 5),
-}
 
 
 @pytest.mark.parametrize("name", PATHOLOGICAL)
