@@ -25,7 +25,7 @@ from rag_pipeline.settings import Settings
 TITLE = "Search in a large index"
 _CLIENTS = (1, 4, 16)
 _SECONDS, _QUICK_SECONDS = 20.0, 0.5
-_RERANKED, _QUICK_RERANKED = 30, 2
+_RERANKED, _QUICK_RERANKED = 30, 1
 _RERANK_SECONDS = 600
 _GOAL_MS = 50.0
 _CALLERS = {"everything": EVERYTHING, **{audience.name: audience.group for audience in AUDIENCES}, "nothing": NOBODY}

@@ -102,7 +102,7 @@ def _ours(index: LargeIndex) -> tuple[_Table, Mapping[str, str]]:
 
 
 _SEARCH = """
-    select chunk_id from rag.search('', %s, %s, query_vector => %s, query_model => %s)
+    select chunk_id from rag.search('', %s, %s, query_vector => %s, query_model => %s) where chunk_id is not null
 """
 _PATH = """
     select layers -> 'vector' ->> 'path'

@@ -20,9 +20,10 @@ from benchmarks.report import say
 from benchmarks.retrieval.judged import docs_qa, scifact
 from benchmarks.stage_times import timed_refresh
 from benchmarks.workbench import SOURCE, Workbench, workbench
+from rag_pipeline.database.connection import embedded_server
 from rag_pipeline.database.migrate import prepare
 from rag_pipeline.embeddings import Embedder, Vector, open_embedder
-from rag_pipeline.settings import Embedding
+from rag_pipeline.settings import FILE_NAME, Embedding, Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.handbook import BUNDLE, DATA
 
@@ -101,7 +102,7 @@ def large_index(options: Options) -> Iterator[LargeIndex]:
     kept = None if options.quick else _KEPT
     passages = _kept_passages(stamp) if kept else None
     if kept and passages is None:
-        shutil.rmtree(kept, ignore_errors=True)
+        _remove(kept)
     with workbench(provider="local", kept=kept) as bench:
         seconds = None
         if passages is None:
@@ -116,6 +117,13 @@ def large_index(options: Options) -> Iterator[LargeIndex]:
             row = connection.execute("select generation, (select count(*) from rag.chunks) from rag.index_state()")
             generation, chunks = row.fetchone() or (0, 0)
         yield LargeIndex(bench, _questions(options), generation, chunks, passages, seconds)
+
+
+def _remove(folder: Path) -> None:
+    """Remove an old index; a server that a killed run left behind is stopped first."""
+    if (folder / FILE_NAME).exists() and (server := embedded_server(Settings.read(folder / FILE_NAME, environ={}))):
+        server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kept_passages(stamp: str) -> int | None:

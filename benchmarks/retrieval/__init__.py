@@ -28,6 +28,7 @@ _KEYWORD, _VECTOR, _FUSED, _RERANKED = "keyword alone", "vector alone", "fused (
 _RERANK_WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0)
 _RERANK_QUESTIONS = 100
 _RERANK_SECONDS = 600.0
+_QUICK_DEPTH = 5
 _BM25S = ((1.5, 0.75), (1.2, 0.75))
 
 
@@ -65,11 +66,11 @@ def run(report: Report, options: Options) -> None:
         return
     collections = (scifact(DATA / "scifact"), docs_qa(DATA / "docs_qa"))
     if options.quick:
-        collections = tuple(collection.sample(6, 40) for collection in collections)
+        collections = tuple(collection.sample(3, 30) for collection in collections)
     if not PEERS_PYTHON.exists():
         report.text("Skipped: bm25s. Make its environment with `benchmarks/peers/install.sh`.")
     for collection, judged in zip(collections, (_SCIFACT, _DOCS_QA), strict=True):
-        with indexed(collection) as index:
+        with indexed(collection, _QUICK_DEPTH if options.quick else None) as index:
             rankings = _searched(index, judged)
             table = {name: _scored(collection, judged, found) for name, found in rankings.items()}
             _goals(report, collection, judged, table)

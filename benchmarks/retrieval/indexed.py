@@ -57,6 +57,7 @@ class Indexed:
             select document_id from rag.search(
                 %s, %s, 1000, query_vector => %s, query_model => %s, candidates => 1000
             )
+            where chunk_id is not null
             """,
             (question.text if words else "", list(CALLER.principals), vector, self.embedder.model),
         )
@@ -79,7 +80,8 @@ class Indexed:
         }
         with self.reader.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(statements("search")["search"], asked).fetchall()
-        return [Candidate(**{name: value for name, value in row.items() if name != "layers"}) for row in rows]
+        found = [row for row in rows if row["chunk_id"] is not None]
+        return [Candidate(**{name: value for name, value in row.items() if name != "layers"}) for row in found]
 
     def searched(self, questions: Sequence[Question], rerank: bool, deep: bool = False) -> Rankings:
         """Ask `Index.search`, as a caller does; re-ranking takes the time that it needs.
@@ -112,8 +114,11 @@ def ranked(questions: Sequence[Question], search: Callable[[Question], Sequence[
 
 
 @contextmanager
-def indexed(collection: Collection) -> Iterator[Indexed]:
-    """Write the pages of a collection as files, index them, and give the index; it goes away afterwards."""
+def indexed(collection: Collection, rerank_depth: int | None = None) -> Iterator[Indexed]:
+    """Write the pages of a collection as files, index them, and give the index; it goes away afterwards.
+
+    A `rerank_depth` other than the default's is for quick runs.
+    """
     with workbench(provider="local") as bench:
         bench.documents.mkdir()
         files = {f"{number:05}.md": id for number, id in enumerate(collection.pages)}
@@ -122,7 +127,11 @@ def indexed(collection: Collection) -> Iterator[Indexed]:
         say(f"{collection.name}: indexing {len(files):,} documents")
         published = Pipeline(bench.settings).refresh(SOURCE)
         bench.settle()
-        embedder = open_embedder(bench.settings.embedding)
-        with connect(bench.settings, role="rag_reader") as reader, connect(bench.settings, role=None) as owner:
+        settings = bench.settings
+        if rerank_depth:
+            changed = settings.retrieval.model_copy(update={"rerank_depth": rerank_depth})
+            settings = settings.model_copy(update={"retrieval": changed})
+        embedder = open_embedder(settings.embedding)
+        with connect(settings, role="rag_reader") as reader, connect(settings, role=None) as owner:
             use_generation(owner, published.generation)
-            yield Indexed(collection, bench.settings, embedder, files, published.chunks_written, reader, owner)
+            yield Indexed(collection, settings, embedder, files, published.chunks_written, reader, owner)
