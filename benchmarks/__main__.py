@@ -23,6 +23,7 @@ BENCHMARKS = {
     "retrieval": "benchmarks.retrieval",
     "filters": "benchmarks.filters",
     "throughput": "benchmarks.throughput",
+    "members": "benchmarks.members",
     "code": "benchmarks.code",
     "pdf": "benchmarks.pdf",
     "parsing": "benchmarks.parsing",
