@@ -1,6 +1,6 @@
 """An issue or a pull request with all its comments, as a `Ticket`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rag_pipeline.sources.github_api import GithubApi, Gone
@@ -8,9 +8,10 @@ from rag_pipeline.sources.ticket import Comment, Ticket
 
 
 def fetch_issue(api: GithubApi, repository: str, kind: str, number: int) -> Ticket:
-    """Return an issue or a pull request, whose review comments stand among the others by their times.
+    """Return an issue or a pull request, whose reviews and review comments stand among the others by their times.
 
-    Raises `Gone` when it was deleted or transferred, or is of the other kind now.
+    A review counts if it was submitted and says something of its own. Raises `Gone` when the issue was deleted or
+    transferred, or is of the other kind now.
     """
     base = f"/repos/{repository}"
     issue = api.get(f"{base}/issues/{number}")
@@ -20,6 +21,8 @@ def fetch_issue(api: GithubApi, repository: str, kind: str, number: int) -> Tick
     if kind == "pull_request":
         lists.append(f"{base}/pulls/{number}/comments")
     comments = [comment_of(item, "user", "created_at") for path in lists for page in api.pages(path) for item in page]
+    if kind == "pull_request":
+        comments += _reviews(api, f"{base}/pulls/{number}/reviews")
     pull_request = issue.get("pull_request")
     merged = isinstance(pull_request, Mapping) and bool(pull_request.get("merged_at"))
     return Ticket(
@@ -33,6 +36,15 @@ def fetch_issue(api: GithubApi, repository: str, kind: str, number: int) -> Tick
         comments=tuple(sorted(comments, key=lambda comment: comment.at)),
         metadata={"kind": kind, "number": number} | ({"merged": True} if merged else {}),
     )
+
+
+def _reviews(api: GithubApi, path: str) -> Iterator[Comment]:
+    """Yield what reviews say in summary; one that is not submitted yet is its author's own affair."""
+    for page in api.pages(path):
+        for item in page:
+            review = comment_of(item, "user", "submitted_at")
+            if review.at and review.body.strip():
+                yield review
 
 
 def kind_of(issue: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ class GithubServer:
     discussions: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict[int, list[dict[str, Any]]])
     reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict[int, list[dict[str, Any]]])
+    summaries: dict[int, list[dict[str, Any]]] = field(default_factory=dict[int, list[dict[str, Any]]])
     transferred: set[int] = field(default_factory=set[int])
     faults: list[Fault] = field(default_factory=list[Fault])
     requests: list[str] = field(default_factory=list[str])
@@ -79,6 +80,14 @@ class GithubServer:
         said = self.reviews if review else self.comments
         said.setdefault(number, []).append({"body": body, "user": {"login": "bo"}, "created_at": stamp(self.now)})
         self.issues[number] |= {"updated_at": stamp(self.now)}
+
+    def review(self, number: int, body: str | None, state: str = "COMMENTED") -> None:
+        """Someone reviews a pull request as a whole; nobody else hears of a review that is still PENDING."""
+        self.tick()
+        at = {} if state == "PENDING" else {"submitted_at": stamp(self.now)}
+        self.summaries.setdefault(number, []).append({"body": body, "user": {"login": "cy"}, "state": state, **at})
+        if at:
+            self.issues[number] |= {"updated_at": stamp(self.now)}
 
     def discuss(self, number: int, *said: tuple[str, int]) -> None:
         """Someone opens a discussion, with comments of so many replies each."""
@@ -120,7 +129,7 @@ class GithubServer:
         if number not in self.issues:
             return 404, {}, {"message": "Not Found"}
         if rest:
-            said = self.reviews if "/pulls/" in path else self.comments
+            said = {"reviews": self.summaries, "comments": self.reviews if "/pulls/" in path else self.comments}[rest]
             return self._page(said.get(number, []), path, query)
         return 200, {}, self._shown(self.issues[number])
 

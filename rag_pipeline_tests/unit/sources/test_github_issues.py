@@ -117,6 +117,44 @@ def test_a_pull_request_with_its_reviews_in_the_order_of_time(server: GithubServ
     assert found.metadata == {"kind": "pull_request", "number": 8, "merged": True}
 
 
+def test_a_review_is_what_it_says_in_summary(server: GithubServer, make: Make) -> None:
+    server.say(8, "please look")
+    server.review(8, "needs work", "CHANGES_REQUESTED")
+    server.review(8, "", "APPROVED")
+    server.review(8, None)
+    server.say(8, "this line", review=True)
+    for n in range(4):
+        server.review(8, f"round {n}")
+    server.review(8, "a draft", "PENDING")
+    found = ticket(make, "pull/8")
+    expected = ["please look", "needs work", "this line", *(f"round {n}" for n in range(4))]
+    assert [comment.body for comment in found.comments] == expected
+    assert [comment.author for comment in found.comments] == ["bo", "cy", "bo", *["cy"] * 4]
+    assert [comment.at for comment in found.comments] == sorted(comment.at for comment in found.comments)
+
+
+def test_reviews_are_asked_for_where_something_changed_only(server: GithubServer, make: Make) -> None:
+    def asked() -> list[str]:
+        found = [path for path in server.requests if "/reviews" in path]
+        server.requests.clear()
+        return found
+
+    before = listed(make).documents
+    assert asked() == []
+    server.review(8, "needs work")
+    server.tick(hours=1)
+    with closing(make()) as source:
+        after = listing(source).documents
+        changed = [ref for name, ref in after.items() if ref.version != before[name].version]
+        assert [ref.document_id for ref in changed] == ["pull/8"]
+        server.faults = [replace(limited(server, 1800), where="/pulls/8/reviews")]
+        with pytest.raises(TransientError, match="rate limit"):
+            source.fetch(changed[0])
+        assert b"needs work" in source.fetch(changed[0])
+        source.fetch(after["issues/3"])
+    assert asked() == ["/repos/acme/tool/pulls/8/reviews?per_page=100"] * 2
+
+
 def test_only_the_kinds_that_are_asked_for(make: Make) -> None:
     assert set(listed(make, kinds=["issue"]).documents) == names(1, 2, 3, 5, 6, 7)
     assert set(listed(make, kinds=["pull_request"]).documents) == names(4, 8)
