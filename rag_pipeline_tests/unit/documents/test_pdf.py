@@ -173,6 +173,37 @@ def test_what_only_resembles_furniture_stays() -> None:
     assert len(headings(parse(written(sections)))) == 6
 
 
+@pytest.mark.parametrize("pages", [2, 3])
+def test_in_a_short_document_a_repeated_title_stays(pages: int) -> None:
+    sheets = [page(f"Body {'one' * number}. {LOREM}") for number in range(pages)]
+    for sheet in sheets:
+        sheet.text(LEFT, TOP + 30, "Results", 14, "F2")
+    assert parse(written(sheets)).text.count("Results") == pages
+
+
+def test_the_odd_line_above_repeated_text_stays() -> None:
+    sheets = [page(BODY), page(BODY), Sheet()]
+    sheets[2].text(LEFT, TOP, "What follows is something else.")
+    sheets[2].prose(TOP - 40, LOREM)
+    assert "What follows is something else." in parse(written(sheets)).text
+
+
+def test_a_number_before_a_large_title_makes_no_item_of_it() -> None:
+    sheet = Sheet()
+    for number, name in enumerate(("Stones", "Leaves"), 1):
+        sheet.text(LEFT, TOP + 100 - 100 * number, f"{number}. {name}", 14, "F2")
+        sheet.prose(TOP + 80 - 100 * number, LOREM)
+    assert headings(parse(written([sheet]))) == [(1, "1. Stones"), (1, "2. Leaves")]
+
+
+def test_what_runs_over_the_border_of_its_cell_is_not_joined_to_the_next() -> None:
+    sheet = Sheet()
+    sheet.table(TOP, [("name", "use"), ("", "")])
+    sheet.text(LEFT + 63, TOP - 28, "overflowing", 10, "F3")  # 66 points wide in a cell of 120
+    sheet.text(LEFT + 129.6, TOP - 28, "V:1")
+    assert only(sheet) == [(BlockKind.TABLE, "name | use\noverflowing | V:1")]
+
+
 def test_divided_words_become_whole_and_compounds_keep_their_hyphen() -> None:
     lines = (
         "A word that the end of the line divides is made up of two frag-",

@@ -137,7 +137,48 @@ def _scattered() -> bytes:
     return written([drawing], compressed=True)
 
 
-@pytest.mark.parametrize("bomb", [_spaces, _letters, _entries, _lines, _grid, _scattered])
+def _captions() -> bytes:
+    drawings: list[Sheet] = []
+    for page in range(8):
+        drawing = Sheet()
+        for number in range(60):
+            y = 790 - 13 * number
+            drawing.text(5, y, f"Table {60 * page + number}: {'word and other words ' * 20}", 1.8)
+            for row in range(3):
+                drawing.line(5, y - 2 - 4 * row, 590, y - 2 - 4 * row)
+            for column in (5, 300, 590):
+                drawing.line(column, y - 2, column, y - 10)
+            for row in range(2):
+                drawing.text(8, y - 5 - 4 * row, "a b c d " * 8, 1.8)
+                drawing.text(302, y - 5 - 4 * row, "e f", 1.8)
+        drawings.append(drawing)
+    return written(drawings, compressed=True)
+
+
+def _notes() -> bytes:
+    drawing = Sheet()
+    for number in range(300):
+        drawing.text(5, 790 - 1.2 * number, "a number", 4)
+        drawing.text(40, 791 - 1.2 * number, str(number), 2)
+        drawing.text(5, 390.5 - 1.2 * number, str(number), 1.7)
+        drawing.text(12, 390 - 1.2 * number, "a note", 3)
+    return written([drawing] * 20, compressed=True)
+
+
+def _contents() -> bytes:
+    drawings: list[Sheet] = []
+    for page in range(10):
+        drawing = Sheet()
+        for number in range(390):
+            drawing.text(5, 790 - 2 * number, f"Title {page} {number} {'.' * 400} {100 + number}", 1.8)
+        drawings.append(drawing)
+    return written(drawings, compressed=True)
+
+
+BOMBS = [_spaces, _letters, _entries, _lines, _grid, _scattered, _captions, _notes, _contents]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_take_a_moment(bomb: Callable[[], bytes]) -> None:
     data = bomb()
     assert len(data) < 1_000_000
