@@ -120,7 +120,7 @@ def _sheets(document: Any, blank: list[int]) -> Iterator[Sheet]:
             raise DocumentError(f"holds more than {MAX_CHARACTERS} characters; split it")
         if not page.words:
             blank.append(number)
-        yield Sheet(number, page.box, columns(page))
+        yield Sheet(number, page.box, columns(page), page.across)
 
 
 def _code_share(pieces: list[Piece]) -> float:

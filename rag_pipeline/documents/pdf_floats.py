@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ class Floats:
             if kept:
                 columns.append(kept)
         self._last = sheet.columns[-1][-1] if sheet.columns else None
-        return Sheet(sheet.number, sheet.box, columns)
+        return replace(sheet, columns=columns)
 
     def _bottom(self, sheet: Sheet) -> float:
         """How low text goes, as far as the pages up to this one tell."""

@@ -12,11 +12,11 @@ says.
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import or_
 from typing import NamedTuple
 
-from rag_pipeline.documents.pdf_drawings import Box
+from rag_pipeline.documents.pdf_drawings import Box, Rule
 from rag_pipeline.documents.pdf_layout import Column, Line
 from rag_pipeline.documents.pdf_page import Word
 
@@ -36,11 +36,12 @@ _VALUES = {"m": 1000, "d": 500, "c": 100, "l": 50, "x": 10, "v": 5, "i": 1}
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A page's columns of lines in reading order."""
+    """A page's columns of lines in reading order, and the lines that are drawn across it."""
 
     number: int
     box: Box
     columns: list[Column]
+    across: tuple[Rule, ...] = ()
 
 
 class _Mark(NamedTuple):
@@ -138,7 +139,7 @@ def _cleared(held: Sequence[tuple[Sheet, list[list[_Mark]]]], index: int, enough
     if not gone:
         return sheet
     kept = [[line for line in column if id(line) not in gone] for column in sheet.columns]
-    return Sheet(sheet.number, sheet.box, [column for column in kept if column])
+    return replace(sheet, columns=[column for column in kept if column])
 
 
 def _is_furniture(mark: _Mark, level: list[_Mark], enough: int) -> bool:

@@ -1,8 +1,8 @@
 """Notes at the foot of a page leave the running text that they interrupt, and are collected at the end of a chapter.
 
 Promises: a note's lines are taken together or stay. A note is set in smaller type at the foot of a column, and
-begins with a number that stands raised in the text above it, on the same page; its rest may be at the foot of
-the next page. What only resembles one stays where it is.
+begins with a number that stands raised in the text above it, on the same page, or that counts on below a short
+rule; its rest may be at the foot of the next page. What only resembles one stays where it is.
 
 A chapter is what the outermost headings divide, or deeper ones where the notes count from one again inside of
 it. Where no headings are, a note follows the paragraph that refers to it.
@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import dropwhile, pairwise
 
 from rag_pipeline.documents.pdf_furniture import Sheet
@@ -23,6 +24,10 @@ from rag_pipeline.model import BlockKind
 _SMALLER = 0.95  # of the text's size
 _ALIKE = 0.04  # sizes that differ less are one
 _RAISED_SIZE, _RAISED_BASE = 0.85, 0.15  # of the line's size: a number that stands apart from the word before it
+_EDGE = 6.0  # points: a rule begins at the column's edge
+_SHORTEST, _LONGEST = 20.0, 0.45  # points, and of the page's width: rules above notes
+_MOST = 20  # such rules on a page: more are part of a table or a drawing
+_BELOW = 2.5  # of the size: a note is no further below the rule
 _MARK = re.compile(r"[\[(]?(\d{1,3})(?:[\]).]?$|(?=[^\W\d_]))")  # some set no blank after it
 _DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NUMBER = re.compile(f"[{_DIGITS}]+")
@@ -41,6 +46,7 @@ class Notes:
         self._notes: list[_Note] = []
         self._sizes: Counter[float] = Counter()  # characters of the running text by size
         self._open: _Note | None = None  # ends on the page before without ending its sentence
+        self._last = 0  # the number of the last note
 
     def without(self, sheet: Sheet) -> Sheet:
         """Return the sheet without its notes."""
@@ -55,10 +61,12 @@ class Notes:
         referred = {number for column in kept for line in column for number in _references(line)}
         going_on, self._open = self._open, None
         for index, column in enumerate(sheet.columns):
-            kept[index] += self._taken(column[feet[index] :], referred, going_on, sheet.number)
+            foot = column[feet[index] :]
+            ruled = {id(line) for line in _ruled(column, feet[index], sheet)}
+            kept[index] += self._taken(foot, referred, ruled, going_on, sheet.number)
             going_on = None
         self._sizes.update(_sizes(kept))
-        return Sheet(sheet.number, sheet.box, [column for column in kept if column])
+        return replace(sheet, columns=[column for column in kept if column])
 
     def placed(self, pieces: list[Piece], *, mono_is_code: bool) -> list[Piece]:
         """Return the pieces with the notes among them."""
@@ -81,9 +89,9 @@ class Notes:
             piece for index in range(len(pieces) + 1) for piece in [*behind.get(index, ()), *pieces[index : index + 1]]
         ]
 
-    def _taken(self, foot: Column, referred: set[int], going_on: _Note | None, page: int) -> Column:
-        """Take the notes at the foot of a column; return the lines there that belong to none."""
-        starts = list(_starts(foot, referred))
+    def _taken(self, foot: Column, referred: set[int], ruled: set[int], going_on: _Note | None, page: int) -> Column:
+        """Take the notes at the foot of a column, of which `ruled` lines are below a rule; return what is none."""
+        starts = list(self._starts(foot, referred, ruled))
         first = starts[0] if starts else len(foot)
         rest: Column = []
         if going_on and first and all(_continues(going_on[-1][1], line) for line in foot[:first]):
@@ -97,6 +105,19 @@ class Notes:
         if self._open and _ENDED.search(self._open[-1][1].text):
             self._open = None
         return rest
+
+    def _starts(self, foot: Column, referred: set[int], ruled: set[int]) -> Iterator[int]:
+        """Yield the lines with which notes begin; a number that is not raised may count the items of a note's list."""
+        last = 0
+        for index, line in enumerate(foot):
+            number = _mark(line)
+            if number is None:
+                continue
+            follows = id(line) in ruled and number in (self._last + 1, 1)
+            raised = _is_raised(line.words[0].size, line.words[0].base, line)
+            if (number in referred or follows) and (number > last or raised):
+                last = self._last = number
+                yield index
 
 
 def _sizes(columns: Sequence[Column]) -> Counter[float]:
@@ -115,6 +136,24 @@ def _referring(columns: Sequence[Column]) -> Column:
         for line in column
         if not line.rows and _mark(line) is None and any(_references(line))
     ]
+
+
+def _ruled(column: Column, foot: int, sheet: Sheet) -> Column:
+    """The lines of the foot that stand below a short rule, which begins at the column's left edge."""
+    edge = min(line.left for line in column)
+    longest = _LONGEST * (sheet.box[2] - sheet.box[0])
+    rules = [
+        rule.at
+        for rule in sheet.across
+        if abs(rule.start - edge) <= _EDGE and _SHORTEST <= rule.end - rule.start <= longest
+    ]
+    if len(rules) > _MOST:
+        return []
+    for index in range(max(foot, 1), len(column)):
+        line, above = column[index], column[index - 1]
+        if any(line.base < at <= min(above.base, line.base + _BELOW * line.size) for at in rules):
+            return column[index:]
+    return []
 
 
 def _foot(column: Column, limit: float) -> int:
@@ -145,16 +184,6 @@ def _follow(raised: str) -> bool:
 
 def _is_raised(size: float, base: float, line: Line) -> bool:
     return size <= _RAISED_SIZE * line.size and base - line.base >= _RAISED_BASE * line.size
-
-
-def _starts(foot: Column, referred: set[int]) -> Iterator[int]:
-    """Yield the lines with which notes begin; a number that is not raised may count the items of a note's list."""
-    last = 0
-    for index, line in enumerate(foot):
-        number = _mark(line)
-        if number in referred and (number > last or _is_raised(line.words[0].size, line.words[0].base, line)):
-            last = number
-            yield index
 
 
 def _mark(line: Line) -> int | None:

@@ -113,6 +113,17 @@ def test_without_headings_a_note_follows_what_refers_to_it() -> None:
     assert told(parse(written([sheet]))) == ["Twice over.¹²", "1 Once.", "2 And again.", "Unconcerned."]
 
 
+def test_below_a_short_rule_a_number_that_counts_on_makes_a_note() -> None:
+    sheets, outline = chapters()
+    for page, number, ruled in ((1, 3, True), (3, 2, False)):
+        sheets[page].text(LEFT, 80, f"{number}Set without a blank, and without a raised number {number}.", 8)
+        if ruled:
+            sheets[page].line(LEFT, 92, LEFT + 180, 92)
+    found = paths(parse(written(sheets, outline)))
+    assert found["3Set without a blank, and without a raised number 3."] == ("Chapter A",)
+    assert found["2Set without a blank, and without a raised number 2."] == ("Chapter B", "Section 4")
+
+
 def test_small_print_to_which_nothing_refers_stays_where_it_is() -> None:
     sheets, outline = chapters()
     sheets[1].text(LEFT, 100, "3 stones weigh more than this line", 8)
