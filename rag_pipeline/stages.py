@@ -156,8 +156,6 @@ class Pipeline:
         """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
         with self.connected() as connection:
             published = publish(connection, self.workspace, embedded, self.recipe, self.run_id, seconds)
-            if published.chunks_written or published.chunks_deleted:
-                connection.execute(statements("publish")["merge_pending_terms"])
         folder = embedded.chunked.changes.hashes.snapshot.folder
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)

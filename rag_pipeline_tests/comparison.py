@@ -22,7 +22,7 @@ SECTIONS = """
 CHUNKS = """
     select documents.source, document_id, local_id, section_id, chunks.text, start_offset, end_offset, tokens, forced,
         embed_hash, shingles, allow, deny, embedding::text, chunk_vectors.acl_id = chunks.acl_id,
-        chunk_terms.language, chunk_terms.length, chunk_terms.terms::text, chunk_terms.weights::text,
+        chunk_terms.language, chunk_terms.length, chunk_terms.places, chunk_terms.weights::text,
         chunk_terms.acl_id = chunks.acl_id
     from chunks
     join documents using (doc_key)
@@ -31,17 +31,11 @@ CHUNKS = """
     left join chunk_vectors using (chunk_key)
     left join chunk_terms using (chunk_key)
 """
-# What the triggers keep must be what counting anew gives; a bound may be higher than need be, never lower.
+# What the triggers keep must be what counting anew gives.
 LEXICON = """
-    with counted as (
-        select lexeme, count(*) as df, max(rag.term_weight(
-            coalesce(cardinality(positions), 1), length, (select average from keyword_state)
-        )) as largest
-        from chunk_terms cross join lateral unnest(terms) group by lexeme
-    )
-    select term, lexeme, lexicon.df, counted.df, max_weight, largest
-    from lexicon full join counted on lexeme = term
-    where lexicon.df is distinct from counted.df or max_weight < largest or largest is null
+    select * from lexicon
+    full join (select unnest(places) as place, count(*) as counted from chunk_terms group by 1) as found using (place)
+    where df is distinct from counted
 """
 SIZES = """
     select * from acl_sizes

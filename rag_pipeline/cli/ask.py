@@ -111,6 +111,6 @@ def search(
             "notes": hits.notes,
             "reranked": hits.reranked,
         }
-        print_json(found | ({"explanation": hits.explanation.as_json()} if hits.explanation else {}))
+        print_json(found | ({"explanation": asdict(hits.explanation)} if hits.explanation else {}))
     else:
         print_hits(hits)

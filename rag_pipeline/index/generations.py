@@ -1,7 +1,6 @@
 """Generations: one recipe, one model, one schema ``rag_g<N>`` of the index."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from psycopg import Connection
@@ -32,7 +31,7 @@ def ensure_generation(connection: Connection[Any], recipe: Recipe) -> int:
             return FIRST
     generation, stored, fingerprint = live[0], json.loads(live[1]), live[2]
     if fingerprint != recipe.fingerprint:
-        wanted = asdict(recipe)
+        wanted = json.loads(recipe.as_json())
         differences = "; ".join(
             f"{key} is {stored.get(key)!r} in the index and {wanted.get(key)!r} in the settings"
             for key in sorted(stored.keys() | wanted.keys())

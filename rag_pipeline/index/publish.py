@@ -84,6 +84,7 @@ def load_staging(connection: Connection[Any], workspace: Workspace, folder: str)
         rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
         copy_rows(connection, f"staged_{name}", columns, rows)
     connection.execute(queries["small_samples"])
+    connection.execute(queries["enough_memory"])
     connection.execute(queries["analyze_staging"])
 
 
@@ -203,8 +204,8 @@ def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> W
 
     run("stage_terms", "lock_keywords", "delete_stale_terms")
     if run("shift_average"):
-        run("reweigh", "reset_bounds")
-    run("insert_terms", "update_term_access")
+        run("reweigh")
+    run("insert_terms", "update_term_access", "merge_pending_terms")
 
     run("clear_quarantine", "add_quarantine", "use_approvals")
     violations = [f"{times} {what}" for what, times in connection.execute(queries["violations"], parameters) if times]

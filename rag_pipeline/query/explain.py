@@ -48,6 +48,11 @@ class Journal:
         self._layers.append(Layer(name, _milliseconds(begun), kept, entering - kept))
         self._dropped |= fallen
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers so far, in the order of the search."""
+        return (*self._before, *self._database(), *self._layers)
+
     def explanation(
         self, candidates: Sequence[Candidate], reranks: Mapping[str, int], best: Sequence[Candidate], k: int
     ) -> Explanation | None:
@@ -62,6 +67,7 @@ class Journal:
                 document_id=candidate.document_id,
                 uri=candidate.uri,
                 title=candidate.title,
+                heading_path=candidate.heading_path,
                 vector_rank=candidate.vector_rank,
                 keyword_rank=candidate.keyword_rank,
                 fused_rank=fused_rank,
@@ -73,20 +79,17 @@ class Journal:
             )
             for fused_rank, candidate in enumerate(candidates, 1)
         ]
-        return Explanation(
-            (*self._before, *self._database(len(candidates)), *self._layers), tuple(traces), self._paths, self._plans
-        )
+        return Explanation(self.layers, tuple(traces), self._paths, self._plans)
 
-    def _database(self, fused: int) -> Iterator[Layer]:
+    def _database(self) -> Iterator[Layer]:
         paths = self._paths
-        yield Layer("permissions and filters", paths["scope"]["milliseconds"], paths["visible_chunks"], 0)
-        for half in ("vector", "keyword"):
-            found = paths[half].get("found") or 0
-            yield Layer(
-                half, paths[half]["milliseconds"], found, max(0, paths["visible_chunks"] - found), paths[half]["path"]
-            )
-        united = (paths["vector"].get("found") or 0) + (paths["keyword"].get("found") or 0)
-        yield Layer("fusion", paths["fusion"]["milliseconds"], fused, united - fused, paths["fusion"]["path"])
+        visible, vector, keyword = paths["visible_chunks"], paths["vector"], paths["keyword"]
+        yield Layer("permissions and filters", paths["scope"]["milliseconds"], visible, 0)
+        for name, half in (("vector", vector), ("keyword", keyword)):
+            yield Layer(name, half["milliseconds"], half["found"], max(0, visible - half["found"]), half["path"])
+        both = vector["found"] + keyword["found"] - paths["fusion"]["found"]
+        detail = f"{paths['fusion']['path']}, {both} found by both"
+        yield Layer("fusion", paths["fusion"]["milliseconds"], paths["fusion"]["found"], 0, detail)
 
 
 def _milliseconds(begun: float) -> float:

@@ -6,12 +6,9 @@ questions what is in documents that resemble his, so a hit has a rank and no sco
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +131,7 @@ class Trace:
     document_id: str
     uri: str
     title: str
+    heading_path: tuple[str, ...]
     vector_rank: int | None
     keyword_rank: int | None
     fused_rank: int | None
@@ -152,25 +150,23 @@ class Explanation:
 
     layers: tuple[Layer, ...]
     traces: tuple[Trace, ...]
-    paths: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    paths: Mapping[str, Any] = field(default_factory=dict[str, Any])
     plan: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(replace(self, paths=dict(self.paths)))
 
 
 class Hits(tuple[Hit, ...]):
     """The hits, best first. The index held all changes of its sources up to `as_of`; None: that is not known.
 
     `reranked` says whether a cross-encoder had a part in the order. `notes` are what the caller should know
-    about this answer, in words. `windows` are the hits' surroundings, best first, neighbours joined.
+    about this answer, in words. `windows` are the hits' surroundings, best first, neighbours joined. `layers`
+    are what each layer kept and how long it took; `explanation` says more, when it was asked for.
     """
 
     as_of: datetime | None
     reranked: bool
     notes: tuple[str, ...]
     windows: tuple[Window, ...]
+    layers: tuple[Layer, ...]
     explanation: Explanation | None
 
     def __new__(
@@ -181,6 +177,7 @@ class Hits(tuple[Hit, ...]):
         reranked: bool = False,
         notes: Iterable[str] = (),
         windows: Iterable[Window] = (),
+        layers: Iterable[Layer] = (),
         explanation: Explanation | None = None,
     ) -> "Hits":
         """Keep the hits in their order."""
@@ -189,5 +186,6 @@ class Hits(tuple[Hit, ...]):
         found.reranked = reranked
         found.notes = tuple(notes)
         found.windows = tuple(windows)
+        found.layers = tuple(layers)
         found.explanation = explanation
         return found

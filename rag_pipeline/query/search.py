@@ -95,8 +95,8 @@ class Index:
         with journal.measured("embedding"):
             asked = self._asked(storable(text), caller, filters)
         everything = 2 * max(retrieval.candidates, k)
-        enough = max(_SPARE * k, retrieval.rerank_depth if reranker else 0)
-        wanted = everything if explain or plan else min(everything, enough)
+        # What is re-ranked is fetched at once, so that a search never re-ranks twice.
+        wanted = everything if explain or plan or reranker else min(everything, _SPARE * k)
         while True:
             asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted}
             as_of, candidates, layers, plans = self._candidates(asked, plan)
@@ -200,6 +200,7 @@ class Index:
             reranked=bool(ranks),
             notes=notes,
             windows=windows,
+            layers=journal.layers,
             explanation=journal.explanation(candidates, ranks, best, k),
         )
 

@@ -1,7 +1,6 @@
 """What is sent and what comes back, as the OpenAPI schema shows it. A body never says who asks."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -90,16 +89,13 @@ class SearchAnswer(BaseModel):
     @classmethod
     def of(cls, hits: Hits) -> "SearchAnswer":
         """Return hits as they are sent."""
-        explanation = hits.explanation
-        if explanation is not None:
-            explanation = replace(explanation, paths=dict(explanation.paths))
         return cls(
             as_of=hits.as_of,
             hits=tuple(hits),
             windows=hits.windows,
             reranked=hits.reranked,
             notes=hits.notes,
-            explanation=explanation,
+            explanation=hits.explanation,
         )
 
 

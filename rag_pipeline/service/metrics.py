@@ -53,7 +53,7 @@ class Metrics:
         self._hits.inc(len(hits))
         if not hits:
             self._empty.inc()
-        for layer in hits.explanation.layers if hits.explanation else ():
+        for layer in hits.layers:
             self._layers.labels(layer.name).observe(layer.milliseconds / 1000)
 
     def looked(self, up: bool, as_of: datetime | None) -> None:

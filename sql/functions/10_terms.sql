@@ -75,22 +75,13 @@ as $$
 $$;
 comment on function rag.found_by(text, text[], text) is 'The text of a chunk under its title and headings.';
 
--- The sentence of a phrase: its words next to each other, in any of the languages.
-create or replace function rag.phrase(languages text[], content text) returns tsquery
-language plpgsql immutable
-set search_path from current
+-- How a text is compared with a quoted phrase: letter by letter, save for case, and for signs and blanks between words.
+create or replace function rag.spelled(content text) returns text
+language sql immutable parallel safe
 as $$
-declare
-    found    tsquery := '';
-    language text;
-begin
-    foreach language in array languages loop
-        found := found || phraseto_tsquery(language::regconfig, rag.words(content));
-    end loop;
-    return found;
-end;
+    select ' ' || btrim(regexp_replace(lower(content), '[^[:alnum:]]+', ' ', 'g')) || ' ';
 $$;
-comment on function rag.phrase(text[], text) is 'The words of a phrase, one after the other.';
+comment on function rag.spelled(text) is 'The words of a text as they are written, in lower case, a blank between and around them.';
 
 -- BM25 (Robertson and Zaragoza 2009), k1 1.2 and b 0.75: what a term that occurs this often in a chunk of this
 -- length adds to its score, before it is multiplied by the rarity of the term, which is the question's part.
@@ -109,6 +100,15 @@ as $$
     select (1 + abs(hashtextextended(term, 0) % 1000000000))::int;
 $$;
 comment on function rag.term_place(text) is 'Index of a term in sparse vectors of a thousand million dimensions.';
+
+-- The places of all terms of a text, sorted.
+create or replace function rag.term_places(terms tsvector) returns int[]
+language sql immutable parallel safe
+set search_path from current
+as $$
+    select array(select distinct rag.term_place(lexeme) from unnest(terms) order by 1);
+$$;
+comment on function rag.term_places(tsvector) is 'Where the terms of a text stand in sparse vectors.';
 
 -- All terms of a chunk with their weights: its inner product with the rarities of a question's terms is its score.
 create or replace function rag.term_weights(terms tsvector, length int, average real) returns sparsevec
@@ -140,14 +140,14 @@ comment on function rag.average_in_force(numeric, numeric) is 'Average length of
 create or replace function rag.merge_pending_terms() returns bigint
 language sql security definer
 set search_path from current
-as $$ select gin_clean_pending_list('chunk_terms_by_term'::regclass) $$;
+as $$ select gin_clean_pending_list('chunk_terms_by_place'::regclass) $$;
 comment on function rag.merge_pending_terms() is 'Merge new entries into the index of terms.';
 revoke all on function rag.merge_pending_terms() from public;
 grant execute on function rag.merge_pending_terms() to rag_writer;
 
-revoke all on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.phrase(text[], text),
+revoke all on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
     rag.term_weight(int, int, real), rag.term_place(text), rag.term_weights(tsvector, int, real),
     rag.average_in_force(numeric, numeric) from public;
-grant execute on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.phrase(text[], text),
+grant execute on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
     rag.term_weight(int, int, real), rag.term_place(text), rag.term_weights(tsvector, int, real),
     rag.average_in_force(numeric, numeric) to rag_writer;

@@ -13,8 +13,11 @@ set max_parallel_workers_per_gather = 0
 as $$
 #variable_conflict use_variable
 declare
+    many   constant int := 5000;
     phrase text;
-    words  tsquery;
+    spoken text;
+    words  int[];
+    held   bigint[];
 begin
     lists := array(
         select visible_lists.acl_id
@@ -26,8 +29,10 @@ begin
               where confirmed.as_of >= confirmed_since
           ))
     );
-    languages := array(select distinct acl_sizes.language from acl_sizes where acl_sizes.acl_id = any (lists) order by 1);
-    visible := coalesce((select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id = any (lists)), 0);
+    select coalesce(array_agg(distinct acl_sizes.language), '{}'), coalesce(sum(acl_sizes.chunks), 0)
+    into languages, visible
+    from acl_sizes
+    where acl_sizes.acl_id = any (lists);
     if coalesce(media_types, only_languages) is not null or coalesce(modified_since, modified_until) is not null
         or uri_prefix is not null or metadata_filter is not null
     then
@@ -53,28 +58,36 @@ begin
         );
     end if;
     for phrase in select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match) loop
-        if numnode(rag.phrase(languages, phrase)) > 0 then
-            words := coalesce(words && rag.phrase(languages, phrase), rag.phrase(languages, phrase));
-        end if;
-    end loop;
-    if words is not null then
-        keys := array(
-            select chunk_terms.chunk_key
-            from chunk_terms
-            where chunk_terms.terms @@ words and chunk_terms.acl_id = any (lists)
-              and (documents is null or chunk_terms.doc_key = any (documents))
-            limit exact_up_to + 1
-        );
+        held := '{}';
+        foreach spoken in array languages loop
+            words := rag.term_places(rag.terms(spoken, phrase));
+            continue when cardinality(words) = 0;
+            held := held || array(
+                select chunk_terms.chunk_key
+                from chunk_terms
+                join chunks on chunks.chunk_key = chunk_terms.chunk_key
+                join sections on sections.doc_key = chunks.doc_key and sections.section_id = chunks.section_id
+                join documents as whole on whole.doc_key = chunks.doc_key
+                where chunk_terms.places @> words and chunk_terms.acl_id = any (lists)
+                  and chunk_terms.language = spoken
+                  and (documents is null or chunk_terms.doc_key = any (documents))
+                  and strpos(
+                      rag.spelled(rag.found_by(whole.title, sections.heading_path, chunks.text)), rag.spelled(phrase)
+                  ) > 0
+                limit many + 1
+            );
+        end loop;
         -- A phrase that nothing holds would answer with nothing; one that is everywhere does not narrow.
-        if cardinality(keys) = 0 then
-            keys := null;
+        if cardinality(held) = 0 then
             note := 'nothing that you may read holds the quoted words next to each other; they were searched as words';
-        elsif cardinality(keys) > exact_up_to then
-            keys := null;
+        elsif cardinality(held) > many then
             note := 'the quoted words are in too many places to narrow the search by';
         else
-            visible := cardinality(keys);
+            keys := case when keys is null then held else array(select unnest(keys) intersect select unnest(held)) end;
         end if;
+    end loop;
+    if keys is not null then
+        visible := cardinality(keys);
     end if;
 end;
 $$;

@@ -175,7 +175,13 @@ begin
                 'path', matching.path, 'found', cardinality(matching.chunk_keys),
                 'milliseconds', rag.milliseconds(moments[3], moments[4])
             ),
-            'fusion', jsonb_build_object('path', fusion, 'milliseconds', rag.milliseconds(moments[4], moments[5]))
+            'fusion', jsonb_build_object(
+                'path', fusion,
+                'found', (select count(*) from (
+                    select unnest(nearest.chunk_keys) union select unnest(matching.chunk_keys)
+                ) as united),
+                'milliseconds', rag.milliseconds(moments[4], moments[5])
+            )
         );
         return next;
     end if;

@@ -1,5 +1,5 @@
--- The plans of the statements that a search runs in its two halves, as Postgres executes them; not the search itself.
--- Volatile, because a stable function may not explain; what it answers does not depend on one snapshot.
+-- The plans of the statements that a search runs in its two halves; not the search itself. Without numbers of rows, which
+-- would count what the caller may not read. Volatile, because a stable function may not explain.
 create or replace function rag.search_plan(
     question        text,
     principals      text[],
@@ -23,7 +23,7 @@ as $$
 declare
     scope    record;
     half     record;
-    prefix   constant text := 'explain (analyze, buffers, costs off, timing off, summary on) ';
+    prefix   constant text := 'explain (costs off) ';
     line     text;
 begin
     scope := rag.search_scope(question, principals, only_sources, media_types, uri_prefix, languages, modified_since,

@@ -24,15 +24,16 @@ create or replace function rag.window(
 language sql stable security definer
 set search_path from current
 as $$
-    with hit as (
+    with lists as materialized (select rag.visible_acl_ids(principals) as acl_id),
+    hit as (
         select documents.*, chunks.start_offset, chunks.end_offset, chunks.section_id,
             array_position(documents.section_ids, chunks.section_id) as number
         from documents
         join chunks on chunks.doc_key = documents.doc_key
         where documents.document_hash = case when chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' then decode(substr(chunk_id, 1, 32), 'hex') end
           and chunks.local_id = case when chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' then decode(substr(chunk_id, 34), 'hex') end
-          and documents.acl_id in (select rag.visible_acl_ids(principals))
-          and chunks.acl_id in (select rag.visible_acl_ids(principals))
+          and documents.acl_id in (select acl_id from lists)
+          and chunks.acl_id in (select acl_id from lists)
     )
     select hit.document_id, hit.source, hit.uri, hit.title, hit.modified_at, confirmed.stale, sections.heading_path,
         sections.text, hit.section_starts[wanted.number], wanted.number = hit.number,

@@ -74,6 +74,7 @@ create table chunk_vectors (
 create index chunk_vectors_by_acl on chunk_vectors (acl_id);
 create index chunk_vectors_by_document on chunk_vectors (doc_key);
 
+-- The terms of a chunk as places in a sparse vector: which they are, for the index, and what they weigh, for the score.
 -- Written last in a refresh, under one lock for the whole generation, so its key is looked at last as well.
 create table chunk_terms (
     chunk_key bigint primary key references chunks deferrable initially deferred,
@@ -81,19 +82,22 @@ create table chunk_terms (
     acl_id    int not null,
     language  text not null,
     length    int not null,
-    terms     tsvector not null,
+    places    int[] not null,
     weights   sparsevec not null
 );
 create index chunk_terms_by_acl on chunk_terms (acl_id);
 create index chunk_terms_by_document on chunk_terms (doc_key);
-create index chunk_terms_by_term on chunk_terms using gin (terms);
+create index chunk_terms_by_place on chunk_terms using gin (places);
 
--- How many chunks a term is in, and the largest weight that it ever had in one: never less than the largest now.
+-- How many chunks a term is in. It holds no words: what a deleted document said cannot be read here.
 create table lexicon (
-    term       text primary key,
-    df         bigint not null check (df > 0),
-    max_weight real not null
+    place int primary key,
+    df    bigint not null check (df > 0)
 );
+
+-- A caller may have thousands of lists, and the planner weighs each against every value that it has noted.
+alter table chunk_vectors alter column acl_id set statistics 10;
+alter table chunk_terms alter column acl_id set statistics 10;
 
 -- One row: all chunks, their length in words, and the average length that the weights were computed with.
 create table keyword_state (
@@ -127,22 +131,15 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('rag-pipeline keywords ' || tg_table_schema, 0));
     execute format($merge$
         merge into lexicon using (
-            select lexeme, sum(sign) as df, coalesce(max(weight) filter (where sign > 0), 0) as max_weight
+            select place, sum(sign) as df
             from (%s) as changed
-            cross join lateral (
-                select lexeme, rag.term_weight(
-                    coalesce(cardinality(positions), 1), changed.length, (select average from keyword_state)
-                ) as weight
-                from unnest(changed.terms)
-            ) as posting
-            group by lexeme
-            having sum(sign) <> 0 or max(weight) filter (where sign > 0) > 0
-        ) as found on lexicon.term = found.lexeme
+            cross join lateral unnest(changed.places) as place
+            group by place
+            having sum(sign) <> 0
+        ) as found on lexicon.place = found.place
         when matched and lexicon.df + found.df <= 0 then delete
-        when matched and (found.df <> 0 or found.max_weight > lexicon.max_weight) then
-            update set df = lexicon.df + found.df, max_weight = greatest(lexicon.max_weight, found.max_weight)
-        when not matched and found.df > 0 then
-            insert (term, df, max_weight) values (found.lexeme, found.df, found.max_weight)
+        when matched then update set df = lexicon.df + found.df
+        when not matched then insert (place, df) values (found.place, found.df)
     $merge$, changed);
     execute format($merge$
         merge into acl_sizes using (

@@ -66,6 +66,11 @@ create temp table staged_terms (
 -- Sizes and a rough spread are all that the planner needs of staging.
 select set_config('default_statistics_target', '10', false)
 
+-- name: enough_memory
+-- Words are counted in memory, and their new entries collected before they are put into the index of words; with the
+-- server's defaults both go through small batches, several times slower.
+select set_config('work_mem', '256MB', false), set_config('gin_pending_list_limit', '128MB', false)
+
 -- name: analyze_staging
 -- Temporary tables have no statistics of their own.
 analyze staged_documents (document_hash, doc_key, category, digest),
@@ -376,10 +381,9 @@ where chunk_terms.doc_key = staged.doc_key and (
     or exists (
         select from staged_terms as new
         where new.chunk_key = chunk_terms.chunk_key
-          and ((new.language, new.terms, new.length)
-                  is distinct from (chunk_terms.language, chunk_terms.terms, chunk_terms.length)
-               or chunk_terms.weights <> rag.term_weights(
-                  chunk_terms.terms, chunk_terms.length, (select average from keyword_state)))
+          and ((new.language, new.length) is distinct from (chunk_terms.language, chunk_terms.length)
+               or chunk_terms.places <> rag.term_places(new.terms)
+               or chunk_terms.weights <> rag.term_weights(new.terms, new.length, (select average from keyword_state)))
     )
 )
 
@@ -404,26 +408,20 @@ where keyword_state.average <> wanted.average
 returning keyword_state.average
 
 -- name: reweigh
--- All weights follow the average, and with them the bounds of all terms.
-update chunk_terms set weights = rag.term_weights(terms, length, (select average from keyword_state))
-
--- name: reset_bounds
--- The largest weight of each term, counted anew.
-update lexicon set max_weight = found.max_weight
-from (
-    select lexeme, max(rag.term_weight(
-        coalesce(cardinality(positions), 1), chunk_terms.length, (select average from keyword_state)
-    )) as max_weight
-    from chunk_terms
-    cross join lateral unnest(terms)
-    group by lexeme
-) as found
-where lexicon.term = found.lexeme and lexicon.max_weight <> found.max_weight
+-- All weights follow the average; how often a term occurs is read again from the text.
+update chunk_terms set weights = rag.term_weights(
+    rag.terms(chunk_terms.language, rag.found_by(documents.title, sections.heading_path, chunks.text)),
+    chunk_terms.length, (select average from keyword_state)
+)
+from chunks
+join sections using (doc_key, section_id)
+join documents on documents.doc_key = chunks.doc_key
+where chunks.chunk_key = chunk_terms.chunk_key
 
 -- name: insert_terms
 -- Every chunk that has none gets its terms and their weights.
-insert into chunk_terms (chunk_key, doc_key, acl_id, language, length, terms, weights)
-select chunk_key, doc_key, acl_id, language, length, terms,
+insert into chunk_terms (chunk_key, doc_key, acl_id, language, length, places, weights)
+select chunk_key, doc_key, acl_id, language, length, rag.term_places(terms),
     rag.term_weights(terms, length, (select average from keyword_state))
 from staged_terms
 where not exists (select from chunk_terms where chunk_terms.chunk_key = staged_terms.chunk_key)
@@ -436,7 +434,7 @@ join chunks using (doc_key)
 where chunk_terms.chunk_key = chunks.chunk_key and chunk_terms.acl_id <> chunks.acl_id
 
 -- name: merge_pending_terms
--- New entries of the word index wait in a list that every search reads to its end; after a refresh they move on.
+-- New entries of the word index wait in a list that every search would read to its end; they are put in their places.
 select rag.merge_pending_terms()
 
 -- name: clear_quarantine

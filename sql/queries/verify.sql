@@ -97,31 +97,26 @@ cross join lateral (
     select rag.terms(staged.language, rag.found_by(staged.title, staged_sections.heading_path, new.text)) as terms
 ) as found
 where staged.category = 'changed' and (
-    (chunk_terms.terms, chunk_terms.language, chunk_terms.acl_id, chunk_terms.doc_key)
-        is distinct from (found.terms, staged.language, chunks.acl_id, chunks.doc_key)
+    (chunk_terms.places, chunk_terms.language, chunk_terms.acl_id, chunk_terms.doc_key)
+        is distinct from (rag.term_places(found.terms), staged.language, chunks.acl_id, chunks.doc_key)
     or chunk_terms.weights <> rag.term_weights(found.terms, chunk_terms.length, (select average from keyword_state))
 )
 union all
 select 'the count of a word'
 from lexicon
-full join (select lexeme, count(*) as df from chunk_terms cross join lateral unnest(terms) group by lexeme) as counted
-    on counted.lexeme = lexicon.term
+full join (select unnest(places) as place, count(*) as df from chunk_terms group by 1) as counted
+    on counted.place = lexicon.place
 where lexicon.df is distinct from counted.df
 
 -- name: recount_lexicon
--- The counts of words, and the most that each weighs, from the chunks themselves: first what is there is forgotten.
-with gone as (delete from lexicon returning term)
+-- The counts of words, from the chunks themselves: first what is there is forgotten.
+with gone as (delete from lexicon returning place)
 select count(*) from gone
 
 -- name: count_lexicon
 -- And then counted.
-insert into lexicon (term, df, max_weight)
-select lexeme, count(*), max(rag.term_weight(
-    coalesce(cardinality(positions), 1), chunk_terms.length, (select average from keyword_state)
-))
-from chunk_terms
-cross join lateral unnest(terms)
-group by lexeme
+insert into lexicon (place, df)
+select unnest(places) as place, count(*) from chunk_terms group by 1
 
 -- name: recount_sizes
 -- How many chunks each access list admits to, likewise.

@@ -190,10 +190,6 @@ def test_a_plan_made_for_one_caller_serves_no_other(catalog: Connection[Any]) ->
 # What a search says of itself
 
 
-SHORT_CUT = pytest.mark.xfail(
-    strict=True,
-    reason="the keyword search names its short cut: no word is in the index, or nothing is visible",
-)
 QUESTIONS = ("engine", "zeppelin", "zeppelin engine", "nowhere", '"secret zeppelin"', "public page")
 
 
@@ -223,7 +219,6 @@ def _timeless(value: Any) -> Any:
     return value
 
 
-@SHORT_CUT
 def test_an_explanation_does_not_tell_which_words_hidden_documents_hold(
     airships: tuple[ScriptedPipeline, World],
 ) -> None:
@@ -237,7 +232,6 @@ def test_an_explanation_does_not_tell_which_words_hidden_documents_hold(
         assert told(pipeline.settings, question, "user:ana") == before[question], question
 
 
-@SHORT_CUT
 def test_who_may_read_nothing_is_searched_for_like_anybody(airships: tuple[ScriptedPipeline, World]) -> None:
     """The same ways, up to the numbers: no short cut tells that there is nothing to see."""
     pipeline, world = airships

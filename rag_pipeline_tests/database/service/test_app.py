@@ -247,7 +247,7 @@ def test_what_is_counted_names_nobody(client: TestClient) -> None:
     assert samples["rag_request_seconds_count", "/search"] == 3
     assert samples["rag_hits_total",] == 3
     assert samples["rag_searches_without_hit_total",] == 1
-    assert samples["rag_layer_seconds_count", "vector"] == 1
+    assert samples["rag_layer_seconds_count", "vector"] == 2
     assert samples["rag_index_up",] == 1
     assert 0 <= samples["rag_index_age_seconds",] < 300
     for word in ("ana", "handbook", "rotated", "no/such"):
