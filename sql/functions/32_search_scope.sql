@@ -19,16 +19,20 @@ declare
     words  int[];
     held   bigint[];
 begin
-    lists := array(
-        select visible_lists.acl_id
-        from rag.visible_acl_ids(principals) as visible_lists (acl_id)
-        join rag.access_lists on access_lists.acl_id = visible_lists.acl_id
-        where (only_sources is null or access_lists.source = any (only_sources))
-          and (confirmed_since is null or access_lists.source in (
-              select confirmed.source from rag.confirmed_sources(only_sources) as confirmed
-              where confirmed.as_of >= confirmed_since
-          ))
-    );
+    lists := array(select rag.visible_acl_ids(principals));
+    -- A list belongs to one source.
+    if only_sources is not null or confirmed_since is not null then
+        lists := array(
+            select access_lists.acl_id
+            from rag.access_lists
+            where access_lists.acl_id = any (lists)
+              and (only_sources is null or access_lists.source = any (only_sources))
+              and (confirmed_since is null or access_lists.source in (
+                  select confirmed.source from rag.confirmed_sources(only_sources) as confirmed
+                  where confirmed.as_of >= confirmed_since
+              ))
+        );
+    end if;
     select coalesce(array_agg(distinct acl_sizes.language), '{}'), coalesce(sum(acl_sizes.chunks), 0)
     into languages, visible
     from acl_sizes
