@@ -10,8 +10,8 @@
 - Keys that file systems spell differently (an empty segment, ``.`` or ``..``, a ``/`` at the end) could not
   be fetched under the name that was listed: they are failures. Empty objects whose name ends in ``/`` are the
   folders of other tools and mean nothing. Links and special files are skipped; `skipped` counts them.
-- A folder that cannot be listed makes the listing incomplete. A prefix without keys is empty, a bucket that
-  does not exist is an error.
+- A folder that cannot be listed, or whose pages lead in a circle, makes the listing incomplete. A prefix
+  without keys is empty, a bucket that does not exist is an error.
 """
 
 import errno
@@ -34,6 +34,7 @@ from rag_pipeline.sources.globs import PathFilter
 from rag_pipeline.sources.listing import Problems, escaped_id, is_storable
 from rag_pipeline.sources.media_types import media_type
 from rag_pipeline.sources.object_store_entries import changed_at, version_token
+from rag_pipeline.sources.object_store_pages import refuse_circles
 from rag_pipeline.sources.source import MAX_DOCUMENT_BYTES
 
 _BUCKETS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
@@ -141,7 +142,7 @@ class ObjectStoreSource:
     def _opened(self) -> tuple[Any, str]:
         options = {**self._options, "use_listings_cache": False, "skip_instance_cache": True}
         try:
-            return url_to_fs(self._url, **options)
+            store, root = url_to_fs(self._url, **options)
         except ImportError as error:
             extra = _BUCKETS.get(self._protocol)
             remedy = f"pip install 'rag-pipeline[{extra}]'" if extra else "install fsspec's driver for it"
@@ -150,6 +151,8 @@ class ObjectStoreSource:
             ) from error
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"{self._label}: {_words(error)}; correct the url or the options") from error
+        refuse_circles(store)
+        return store, root
 
     @property
     def _store(self) -> Any:

@@ -18,11 +18,16 @@ Fault = Callable[[str, str], int | None]
 
 
 class S3Server:
-    """Buckets at `url`; each request passes by `fault`, and `requests` says what was asked."""
+    """Buckets at `url`; each request passes by `fault`, and `requests` says what was asked.
+
+    While `circles` is set, a further page of a listing is what was answered before it.
+    """
 
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.fault: Fault = lambda method, path: None
+        self.circles = False
+        self._page = b""
         self._app = DomainDispatcherApplication(create_backend_app)
         self.server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -31,8 +36,13 @@ class S3Server:
         path = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
         self.requests.append(f"{environ['REQUEST_METHOD']} {path}")
         status = self.fault(environ["REQUEST_METHOD"], path)
+        if status is None and self.circles and "continuation-token" in path:
+            start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(self._page)))])
+            return [self._page]
         if status is None:
-            return self._app(environ, start_response)
+            answer = self._app(environ, start_response)
+            self._page = b"".join(answer) if self.circles else b""
+            return [self._page] if self.circles else answer
         start_response(f"{status} fault", [("Content-Length", "0")])
         return [b""]
 
@@ -44,6 +54,7 @@ class S3Server:
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
         self.requests.clear()
         self.fault = lambda method, path: None
+        self.circles = False
 
     def put(self, bucket: str, objects: dict[str, bytes]) -> None:
         """Put objects, past HTTP because it takes long for many."""

@@ -133,6 +133,15 @@ def test_an_error_after_the_first_page_is_never_complete(s3: S3Server) -> None:
     assert len(found.documents) == 1001
 
 
+@pytest.mark.timeout(60)
+def test_pages_that_lead_in_a_circle_are_never_complete(s3: S3Server) -> None:
+    s3.put("docs", {f"p/{number:04}.md": b"" for number in range(1001)})
+    s3.circles = True
+    found = listing(bucket(s3))
+    assert not found.end.complete
+    assert found.end.reason
+
+
 def test_a_folder_that_may_not_be_listed_costs_only_completeness(s3: S3Server) -> None:
     s3.put("docs", dict.fromkeys(("p/a/1", "p/b/1", "p/c/1"), b"x"))
     s3.fault = lambda method, path: 403 if "p%2Fb" in path or "p/b" in path else None
