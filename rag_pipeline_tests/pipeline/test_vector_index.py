@@ -1,5 +1,10 @@
 """The graph over the vectors is made when it is needed, mended when it is broken, and never in the way."""
 
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +14,7 @@ from rag_pipeline.index.vector_index import GraphState
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Retrieval, Settings
+from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
 PUBLIC = Access(("public",))
@@ -73,6 +79,46 @@ def test_only_one_process_builds(small: tuple[ScriptedPipeline, World]) -> None:
         other.execute("select pg_advisory_lock(hashtextextended('rag-pipeline graph rag_g1', 0))")
         assert pipeline.vector_index() is None
     assert pipeline.vector_index() == "build"
+
+
+def build(settings: Settings) -> None:
+    """What a process that will be killed does."""
+    Pipeline(settings).vector_index()
+
+
+def test_a_killed_build_ends_with_its_client_and_is_made_up_for(small: tuple[ScriptedPipeline, World]) -> None:
+    pipeline, _ = small
+    pipeline.refresh("pages")
+    building = "select count(*) from pg_stat_progress_create_index where datname = current_database()"
+    with open_session(server_url(pipeline.settings), role=None) as administrator:
+        administrator.execute("set session_replication_role = replica; set search_path = rag_g1, extensions")
+        administrator.execute(
+            "insert into chunk_vectors select number, number, 1, "
+            "(select array_agg(sin(number * place))::real[] from generate_series(1, 64) as place)::halfvec "
+            "from generate_series(1000, 41000) as number"
+        )
+        administrator.execute("update keyword_state set chunks = 40000")
+        killed = multiprocessing.get_context("spawn").Process(target=build, args=(pipeline.settings,))
+        killed.start()
+        assert becomes(lambda: administrator.execute(building).fetchone() == (1,)), "the build never began"
+        assert killed.pid
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.join()
+        assert becomes(lambda: administrator.execute(building).fetchone() == (0,)), "it went on without its client"
+        assert whole(pipeline) is False
+        administrator.execute("delete from chunk_vectors where chunk_key > 2000")
+    assert pipeline.vector_index() == "build"
+    assert whole(pipeline) is True
+
+
+def becomes(true: Callable[[], bool]) -> bool:
+    """Whether something becomes true within half a minute."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @pytest.mark.parametrize(
