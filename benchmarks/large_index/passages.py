@@ -67,7 +67,7 @@ def read_passages(embedder: Embedder, at_most: int | None = None) -> Passages:
             continue
         for section in split(document, embedder.count_tokens, settings.max_tokens, settings.window_tokens):
             for chunk in section.chunks:
-                line = _MARKUP.sub("", " ".join(chunk.text.split()))
+                line = one_line(chunk.text)
                 if line:
                     titles.append(document.title)
                     sentences.append(tuple(_SENTENCE_END.split(line)))
@@ -76,6 +76,11 @@ def read_passages(embedder: Embedder, at_most: int | None = None) -> Passages:
             break
     vectors = np.stack(list(embedder.embed(texts)))
     return Passages(tuple(titles), tuple(sentences), vectors, _nearest(vectors))
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line that does not begin like markup."""
+    return _MARKUP.sub("", " ".join(text.split()))
 
 
 def _pages() -> Iterator[tuple[str, str]]:

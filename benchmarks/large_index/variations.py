@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.large_index.passages import Passages
+from benchmarks.large_index.passages import Passages, one_line
 from rag_pipeline.embeddings import Vector
 
 PARTS = 5
@@ -76,7 +76,7 @@ class Variations:
                 told[generator.randrange(len(told))] = generator.choice(words)
                 sentence = " ".join(told)
             sentences.append(sentence)
-        return " ".join(sentences)
+        return one_line(" ".join(sentences)) or own[0]
 
     def vector(self, text: str) -> Vector:
         """Return the vector of a chunk's text to embed, whose first line ends with the name of its part."""

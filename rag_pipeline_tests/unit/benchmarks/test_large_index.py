@@ -25,7 +25,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 def some_passages() -> Passages:
     vectors = unit(np.random.default_rng(0).standard_normal((COUNT, DIMENSIONS)))
-    sentences = tuple((f"Passage {n} says one thing.", f"And {n} another!") for n in range(COUNT))
+    sentences = tuple((f"Passage {n} says one thing.", f"# And {n} another!", "--- |") for n in range(COUNT))
     nearest = np.argsort(-(vectors @ vectors.T), axis=1)[:, :4].astype(np.int32)
     return Passages(tuple(f"Title: {n}" for n in range(COUNT)), sentences, vectors, nearest)
 
