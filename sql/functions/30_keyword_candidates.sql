@@ -20,6 +20,17 @@ as $$
     limit 40;
 $$;
 
+-- How many of the words, rarest first, are in no more chunks together than a budget says; at least one.
+create or replace function rag.words_within(dfs bigint[], budget bigint) returns int
+language sql immutable
+as $$
+    select greatest(1, count(*)::int)
+    from (select sum(df) over (order by number) as together from unnest(dfs) with ordinality as word (df, number)) as summed
+    where together <= budget;
+$$;
+comment on function rag.words_within(bigint[], bigint) is 'How many of the rarest words a budget admits.';
+revoke all on function rag.words_within(bigint[], bigint) from public;
+
 -- The chunks, best first, among those of these access lists and, where they are not null, documents and keys.
 -- `visible` is how many chunks that is, at most. Scores are exact always. Which chunks are scored is exact where few are
 -- visible, or few have the words; on a large index a question of common words would read a good part of it, and then
@@ -43,10 +54,10 @@ declare
     places      int[];
     bounds      real[];
     dfs         bigint[];
-    taken       int := 0;
+    taken       int;
     needed      int;
-    entries     bigint := 0;
     rest        real;
+    threshold   real;
     narrowed    text := 'select chunk_key, -(weights <#> $1) as score from chunk_terms where acl_id = any($2)'
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
@@ -68,33 +79,29 @@ begin
     end if;
     statement := narrowed || ordered;
     if visible > few and keys is null then
-        -- The rarest words, as many as the budget admits: what no chunk without one of them can reach is `rest`.
-        rest := (select sum(bound) from unnest(bounds) as bound);
-        while taken < cardinality(places) and (taken = 0 or entries + dfs[taken + 1] <= budget) loop
-            taken := taken + 1;
-            entries := entries + dfs[taken];
-            rest := rest - bounds[taken];
-        end loop;
-        statement := narrowed || ' and places && $5' || ordered;
+        -- The chunks of the very rarest words first: the last score that counts among them says how many words matter.
+        taken := rag.words_within(dfs, budget / 4);
         wanted := places[1:taken];
+        statement := narrowed || ' and places && $5' || ordered;
     end if;
     execute format(collected, statement) into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
     if wanted is null or taken = cardinality(places) then
         return;
     end if;
 
-    -- The last score that counts says how many of the words are needed: chunks that have only the others stay below.
-    -- Weights and rarities are rounded, so a little less.
-    needed := taken;
-    while needed < cardinality(places)
-        and rest > case when cardinality(scores) < depth then 0 else scores[depth] * 0.9999 - 0.0001 end
-    loop
-        needed := needed + 1;
-        entries := entries + dfs[needed];
-        rest := rest - bounds[needed];
+    -- Chunks that have only the words after these stay below. Weights and rarities are rounded, so a little less.
+    threshold := case when cardinality(scores) < depth then 0 else scores[depth] * 0.9999 - 0.0001 end;
+    needed := cardinality(places);
+    rest := 0;
+    while needed > taken and rest + bounds[needed] <= threshold loop
+        rest := rest + bounds[needed];
+        needed := needed - 1;
     end loop;
-    complete := needed = taken or entries <= 2 * budget;
-    if complete and needed > taken then
+    complete := needed = taken or (select sum(df) from unnest(dfs[1:needed]) as df) <= 2 * budget;
+    if not complete then
+        needed := greatest(taken, rag.words_within(dfs, budget + budget / 2));
+    end if;
+    if needed > taken then
         wanted := places[1:needed];
         execute format(collected, statement) into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
     end if;
