@@ -39,7 +39,7 @@ revoke all on function rag.words_within(bigint[], bigint) from public;
 -- it depends on nothing but what is visible. The statement, with its two own parameters, is for `search_plan`.
 create or replace function rag.keyword_candidates(
     question text, languages text[], lists int[], documents bigint[], keys bigint[], visible bigint, depth int,
-    affordable bigint default 8000, out chunk_keys bigint[], out scores float8[], out path text, out complete boolean, out rarities sparsevec, out wanted int[],
+    affordable bigint default 5000, out chunk_keys bigint[], out scores float8[], out path text, out complete boolean, out rarities sparsevec, out wanted int[],
     out statement text
 )
 language plpgsql stable

@@ -49,7 +49,6 @@ create or replace function rag.search(
 )
 language plpgsql stable security definer
 set search_path from current
-set plan_cache_mode = force_custom_plan
 set max_parallel_workers_per_gather = 0
 as $$
 #variable_conflict use_column
