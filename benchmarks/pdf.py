@@ -10,7 +10,19 @@ from typing import TypeVar
 
 import pypdfium2
 
-from benchmarks.manuals import HELD_OUT, MANUALS, Manual, Titles, Wanted, read, titles, unpacked, wanted, with_parents
+from benchmarks.manuals import (
+    HELD_OUT,
+    MANUALS,
+    SEEN,
+    Manual,
+    Titles,
+    Wanted,
+    read,
+    titles,
+    unpacked,
+    wanted,
+    with_parents,
+)
 from benchmarks.options import Options
 from benchmarks.report import Report, median, say
 from benchmarks.word_order import in_order, moved, words
@@ -23,8 +35,9 @@ _T = TypeVar("_T")
 
 _MANUALS = (
     "The manuals are those of Debian's packages, read as PDF and compared with their other two forms. The parser was "
-    "developed on the first three, whose figures are the goals. The others are held out: they were chosen before they "
-    "were read, and nothing was changed after they were."
+    "developed on the first three, whose figures are the goals. maint-guide was held out first: 90.3 % of its words "
+    "were in order, and a look at it showed that a note's own number may be made of raised digits. The others are "
+    "held out: the parser was not changed for them, and nobody looked at more than their figures."
 )
 _WORDS = (
     "Words are runs of letters and digits, in Unicode's compatibility form (which dissolves ligatures) and in lower "
@@ -67,8 +80,8 @@ def run(report: Report, options: Options) -> None:
             report.text(f"Skipped: {reason}.")
             return
         rows = [_measured(manual, root, options) for manual in (MANUALS[:1] if options.quick else MANUALS)]
-        there = () if options.quick else (manual for manual in HELD_OUT if (root / manual.pdf).exists())
-        held_out = [_measured(manual, root, options) for manual in there]
+        there = [] if options.quick else [manual for manual in SEEN + HELD_OUT if (root / manual.pdf).exists()]
+        others = [_measured(manual, root, options) for manual in there]
     found = 100 * sum(row.found for row in rows) / sum(row.words for row in rows)
     report.goal("words of the text version found in order", "≥ 99", found, "%", found >= 99)
     placed = 100 * sum(row.placed for row in rows) / sum(row.titles for row in rows)
@@ -77,7 +90,8 @@ def run(report: Report, options: Options) -> None:
     report.goal("pages a second, slowest manual", "> 50", slowest, "", slowest > 50)
     for paragraph in (_MANUALS, _WORDS, _ORDER):
         report.text(paragraph)
-    everything = [(row.name, row) for row in rows] + [(f"{row.name} (held out)", row) for row in held_out]
+    held_out = {manual.name for manual in HELD_OUT}
+    everything = [(f"{row.name} (held out)" if row.name in held_out else row.name, row) for row in rows + others]
     report.table(
         ("manual", "words", "in order %", "with moved passages %", "plain PDFium %", "the same, moved %"),
         [
@@ -144,7 +158,7 @@ class _Row:
 
 
 def _measured(manual: Manual, root: Path, options: Options) -> _Row:
-    say(manual.package)
+    say(manual.name)
     data = read(root / manual.pdf)
     document, seconds = _timed(lambda: parse(data), options.repeats)
     plain, plain_seconds = _timed(lambda: _plain(data), options.repeats)
@@ -153,7 +167,7 @@ def _measured(manual: Manual, root: Path, options: Options) -> _Row:
     found, elsewhere = _found(sought.words, document.text)
     plain_found, plain_elsewhere = _found(sought.words, plain)
     return _Row(
-        manual.package,
+        manual.name,
         len(sought.words),
         sought.listed,
         len(found),

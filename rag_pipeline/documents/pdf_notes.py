@@ -189,7 +189,7 @@ def _is_raised(size: float, base: float, line: Line) -> bool:
 def _mark(line: Line) -> int | None:
     """The number of the note that begins with the line."""
     first = line.words[0]
-    match = _MARK.match(first.text) if len(line.words) > 1 else None
+    match = _MARK.match(first.text.translate(_PLAIN)) if len(line.words) > 1 else None
     return int(match[1]) if match and not (line.mono and first.mono) else None
 
 

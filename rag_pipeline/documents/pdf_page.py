@@ -38,6 +38,7 @@ _BOLD = re.compile(r"bold|black|heavy|demi|-medi$|bx\d|xbtt|[a-z]xb", re.IGNOREC
 _FIXED_PITCH, _FORCE_BOLD = 1, 1 << 18
 _APART = 0.15  # of the size: characters of one word are closer
 _APART_IN_TYPE = 0.05  # of the size: the same, where monospaced type begins or ends
+_EVEN = 0.03  # of the height: characters that differ less are not asked about their type
 _OVERPRINT = 0.15  # of the size: what begins so far inside the character before it is another word's
 _RAISED = re.compile(r"\d{1,3}$")
 _SMALLER, _HIGHER = 0.85, 0.15  # of the size: type that is raised, as the number of a note is
@@ -182,7 +183,6 @@ class _Probe:
             yield _Run(start, end, style, (min(first[0], last[0]), first[1], max(first[2], last[2]), first[3]))
             return
         boxes = [self._box(index, style.turn) for index in range(start, end)]
-        styles = [self._style(index) for index in range(start, end)]
         begun = 0
         for index in range(1, len(boxes) + 1):
             one, other = boxes[index - 1], boxes[index] if index < len(boxes) else None
@@ -190,22 +190,27 @@ class _Probe:
                 other is not None
                 and _follows(one, other)
                 and other[0] - one[2] <= _APART * style.size
-                and (styles[index] is styles[index - 1] or not self._parts(start + index, one, other))
+                and (_is_even(one, other) or not self._parts(start + index, one, other))
             ):
                 continue
             box = boxes[begun]
             yield _Run(
-                start + begun, start + index, styles[begun], (min(box[0], one[0]), box[1], max(box[2], one[2]), box[3])
+                start + begun,
+                start + index,
+                self._style(start + begun),
+                (min(box[0], one[0]), box[1], max(box[2], one[2]), box[3]),
             )
             begun = index
 
     def _parts(self, index: int, one: Box, other: Box) -> bool:
-        """Whether another word begins with the character, which is set otherwise than the one before it.
+        """Whether another word begins with the character, because it is set otherwise than the one before it.
 
         A raised number before a word is that of a note; what is set over a word, or in other type beside it,
         stands in another cell.
         """
         before, after = self._style(index - 1), self._style(index)
+        if before is after:
+            return False
         if before.size <= _SMALLER * after.size and self.base(index - 1, before.turn) > self.base(index, after.turn):
             return True
         gap = other[0] - one[2]
@@ -270,6 +275,12 @@ def _follows(one: Box, other: Box) -> bool:
     """Whether one character can stand in a word with an earlier one: on its line, and not before it."""
     height = min(one[3] - one[1], other[3] - other[1])
     return min(one[3], other[3]) - max(one[1], other[1]) > 0.3 * height and other[2] > one[0]
+
+
+def _is_even(one: Box, other: Box) -> bool:
+    """Whether two characters touch and are equally high, as those of one type are."""
+    height = one[3] - one[1]
+    return abs(other[0] - one[2]) <= _EVEN * height and abs(other[3] - other[1] - height) <= _EVEN * height
 
 
 def _inside(word: Word, box: Box) -> bool:

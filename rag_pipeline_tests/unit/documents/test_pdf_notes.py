@@ -124,6 +124,15 @@ def test_below_a_short_rule_a_number_that_counts_on_makes_a_note() -> None:
     assert found["2Set without a blank, and without a raised number 2."] == ("Chapter B", "Section 4")
 
 
+def test_raised_digits_are_the_number_of_a_note_too() -> None:
+    sheet = Sheet()
+    sheet.text(LEFT, TOP, "Counted.\xb9")
+    sheet.text(LEFT, TOP - 40, "Not counted.")
+    sheet.text(LEFT, 80, "\xb9By hand.", 8)
+    data = written([sheet]).replace(b"/BaseFont /Helvetica ", b"/BaseFont /Helvetica /Encoding /WinAnsiEncoding ")
+    assert told(parse(data)) == ["Counted.¹", "¹By hand.", "Not counted."]
+
+
 def test_small_print_to_which_nothing_refers_stays_where_it_is() -> None:
     sheets, outline = chapters()
     sheets[1].text(LEFT, 100, "3 stones weigh more than this line", 8)
