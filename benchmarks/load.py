@@ -37,6 +37,7 @@ _TABLES = {
         "acl_id": "int4",
         "metadata": "jsonb",
         "front_matter": "jsonb",
+        "language": "text",
         "section_ids": "bytea[]",
         "section_starts": "int4[]",
         "places": "jsonb",
@@ -61,8 +62,18 @@ _TABLES = {
         "tokens": "int4",
         "forced": "bool",
         "embed_hash": "bytea",
+        "shingles": "bytea",
     },
-    "chunk_vectors": {"chunk_key": "int8", "acl_id": "int4", "embedding": "halfvec"},
+    "chunk_vectors": {"chunk_key": "int8", "doc_key": "int8", "acl_id": "int4", "embedding": "halfvec"},
+    "chunk_terms": {
+        "chunk_key": "int8",
+        "doc_key": "int8",
+        "acl_id": "int4",
+        "language": "text",
+        "length": "int4",
+        "places": "int4[]",
+        "weights": "sparsevec",
+    },
 }
 """The published tables, parents first, and their columns."""
 
@@ -140,7 +151,7 @@ def _copied(bench: Workbench) -> Iterator[Pipeline]:
 def _publish(target: Pipeline, embedded: Embedded) -> float:
     with target.connected() as connection:
         started = time.perf_counter()
-        publish(connection, target.workspace, embedded, target.recipe.parser_version, None, 0.0)
+        publish(connection, target.workspace, embedded, target.recipe, None, 0.0)
         return time.perf_counter() - started
 
 

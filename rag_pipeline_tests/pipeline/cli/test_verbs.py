@@ -33,6 +33,8 @@ HIT_KEYS = [
     "modified_at",
     "position",
     "place",
+    "stale",
+    "twins",
 ]
 
 
@@ -227,7 +229,7 @@ def test_housekeeping_tells_what_it_removed(folder: Path) -> None:
 def test_search_shows_only_what_the_caller_may_read(folder: Path) -> None:
     refreshed()
     found = answer("search 'topic1 of notes' --as public -k 100")
-    assert found.keys() == {"as_of", "hits"}
+    assert found.keys() == {"as_of", "hits", "windows", "notes", "reranked"}
     assert list(found["hits"][0]) == HIT_KEYS
     assert {hit["source"] for hit in found["hits"]} == {"docs"}
     assert datetime.fromisoformat(found["as_of"]).tzinfo is not None
