@@ -94,7 +94,8 @@ def test_an_access_change_of_one_document_reaches_its_chunks(handbook: tuple[Scr
     with pipeline.connected() as connection:
         lists = connection.execute(
             "select distinct document_id, allow from chunk_vectors join chunks using (chunk_key) "
-            "join documents on documents.doc_key = chunks.doc_key join rag.access_lists on access_lists.acl_id = chunk_vectors.acl_id "
+            "join documents on documents.doc_key = chunks.doc_key "
+            "join rag.access_lists on access_lists.acl_id = chunk_vectors.acl_id "
             "where 'public' <> all (allow)"
         ).fetchall()
     assert lists == [("page-07.md", ["group:eng"])]
