@@ -59,7 +59,7 @@ _MISSING = (
     "forms. The PDF has them at the foot of the page; we collect them at the end of the chapter, where the text "
     "versions have nearly all. In chapter 8 of debian-policy, and here and there in others, the author wrote them "
     "after a section, which the PDF does not tell. *Other passages*: mostly tables that the typesetter moved to where "
-    "they fit, and the text between the two places. debian-reference cites none of its tables by number, so that we "
+    "they fit, and the text between the two places. debian-reference cites few of its tables by number, so that we "
     "go by their captions, and by which pages had no room for them; notes that stand elsewhere also move what they "
     "change places with. *Off the page*: words of tables that run off the lower edge of their page, which no reader "
     "of the PDF sees; we leave them out on purpose, because text that is out of sight may be meant to be, and plain "

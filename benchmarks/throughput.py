@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -66,7 +65,7 @@ def _index_with(embedder: Embedder) -> type[Index]:
     """Return `Index`, but with a model that is given."""
 
     class IndexWith(Index):
-        @cached_property
+        @property
         def _embedder(self) -> Embedder:
             return embedder
 

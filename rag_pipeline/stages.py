@@ -18,7 +18,7 @@ from rag_pipeline.changes.diff import find_changes
 from rag_pipeline.changes.hashes import hash_contents
 from rag_pipeline.chunks import CHUNKER_VERSION
 from rag_pipeline.chunks.build import build_chunks
-from rag_pipeline.database.connection import connect, local_folder
+from rag_pipeline.database.connection import Role, connect, gone, local_folder
 from rag_pipeline.database.migrate import prepare
 from rag_pipeline.database.statements import statements
 from rag_pipeline.documents import PARSER_VERSION
@@ -91,9 +91,12 @@ class Pipeline:
             with connect(self.settings) as connection:
                 use_generation(connection, generation)
                 yield connection
+        except psycopg.errors.ProgramLimitExceeded as error:
+            raise PermanentError(f"the database cannot hold what it was given: {error}") from error
         except psycopg.OperationalError as error:
+            what = "went away" if gone(error) else "could not go on"
             raise TransientError(
-                f"the database went away; the next run goes on where this one stopped. {error}"
+                f"the database {what}; the next run goes on where this one stopped. {error}"
             ) from error
 
     @contextmanager
@@ -167,10 +170,10 @@ class Pipeline:
         Returns what was done, ``build`` or ``rebuild``, or None.
         """
         bound = self.settings.retrieval.exact_up_to
-        return maintain_graph(self._owner, self.generation, bound, self.progress, mend)
+        return maintain_graph(self._session, self.generation, bound, self.progress, mend)
 
-    def _owner(self) -> Connection[Any]:
-        connection = connect(self.settings, role="rag_owner")
+    def _session(self, role: Role | None) -> Connection[Any]:
+        connection = connect(self.settings, role=role)
         use_generation(connection, self.generation)
         return connection
 
@@ -215,10 +218,11 @@ class Pipeline:
             self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
             return found
         started = time.monotonic()
-        embedded = self.embeddings(chunked)
-        self.published_index(embedded, time.monotonic() - started)
+        # First, because the publication computes with these counts.
         with self.connected() as connection:
             recount(connection, self.generation)
+        embedded = self.embeddings(chunked)
+        self.published_index(embedded, time.monotonic() - started)
         rest, chunked = self._compare(source)
         self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
         before, after = (v.ghosts + v.missing + v.different for v in (found, rest))

@@ -144,6 +144,12 @@ def _escaped(value: str) -> str:
     return re.sub(r"[\\\s]", lambda match: "\\" + match[0], value)
 
 
+def gone(error: psycopg.OperationalError) -> bool:
+    """Whether a statement failed because the server, or the session on it, is not there any more."""
+    state = error.sqlstate
+    return state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03")
+
+
 def _explained(conninfo: str, error: psycopg.OperationalError, key: str) -> RagError:
     """Say whether a failed connection is worth another try, and what to look at. Never names the password."""
     given = conninfo_to_dict(conninfo)

@@ -61,6 +61,11 @@ def _create(connection: Connection[Any], recipe: Recipe) -> None:
         "model": recipe.model,
         "dimensions": recipe.dimensions,
     }
+    languages = [name for (name,) in connection.execute(queries["text_search_languages"])]
+    if recipe.language not in languages:
+        raise ConfigurationError(
+            f"[keywords] language is {recipe.language!r}, which Postgres cannot read; it knows {', '.join(languages)}"
+        )
     connection.execute(queries["add_generation"], values)
     with as_owner(connection, search_path(connection, "rag")):
         connection.execute(queries["announce_generation"], values)

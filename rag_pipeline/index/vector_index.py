@@ -4,6 +4,7 @@ It is built after a publication, outside of its transaction and beside readers a
 killed ends with its client and leaves an index that serves nobody; the next refresh drops it and builds anew.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +15,13 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from rag_pipeline.database.connection import Role
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import RagError
 from rag_pipeline.progress import Progress
 
 STAGE = "vector_index"
+_logger = logging.getLogger(__name__)
 _DEAD = 0.10
 """Share of dead rows above which the graph is made anew: vacuuming it costs a third of that (measured)."""
 _MEGABYTE = 2**20
@@ -36,13 +39,12 @@ class GraphState:
     chunks: int
     present: bool
     whole: bool
-    building: bool
     dimensions: int
     dead: float
 
     def next_step(self, exact_up_to: int, mend: bool) -> str | None:
-        """Return ``build`` or ``rebuild``, or None when all is well or somebody is at it."""
-        if self.building or (not self.present and self.chunks <= exact_up_to):
+        """Return ``build`` or ``rebuild``, or None when all is well."""
+        if not self.present and self.chunks <= exact_up_to:
             return None
         if not self.whole:
             return "build"
@@ -56,31 +58,46 @@ class GraphState:
 
 
 def maintain_graph(
-    open_owner: Callable[[], Connection[Any]], generation: int, exact_up_to: int, progress: Progress, mend: bool = False
+    open_session: Callable[[Role | None], Connection[Any]],
+    generation: int,
+    exact_up_to: int,
+    progress: Progress,
+    mend: bool = False,
 ) -> str | None:
     """Build the graph of a generation if it needs one, or with `mend` make it anew if much of it is dead.
 
-    `open_owner` opens a session of role rag_owner on the generation's tables. Returns what was done,
-    ``build`` or ``rebuild``, or None.
+    `open_session` opens a session of a role on the generation's tables. Returns what was done, ``build`` or
+    ``rebuild``, or None. A graph that cannot be built is no reason for a refresh to fail, because searches do
+    without it: that is logged, and tried again by the next refresh.
     """
     queries = statements("vector_index")
-    with open_owner() as connection:
-        state = _state(connection)
-        if state.next_step(exact_up_to, mend) is None:
-            return None
-        claimed = connection.execute(queries["lock"], {"generation": generation}).fetchone()
-        # Between the look and the lock another may have finished.
-        step = _state(connection).next_step(exact_up_to, mend) if claimed and claimed[0] else None
-        if step is None:
-            return None
-        connection.execute(queries["give_memory"], {"megabytes": state.megabytes, "workers": _WORKERS})
-        with _watched(open_owner, state.chunks, progress):
-            if step == "build":
-                connection.execute(queries["drop_graph"])
-                connection.execute(queries["build_graph"])
-            else:
-                connection.execute(queries["rebuild_graph"])
-                connection.execute(queries["vacuum"])
+    try:
+        with open_session("rag_owner") as connection:
+            state = _state(connection)
+            if state.next_step(exact_up_to, mend) is None:
+                return None
+            claimed = connection.execute(queries["lock"], {"generation": generation}).fetchone()
+            # Between the look and the lock another may have finished.
+            step = _state(connection).next_step(exact_up_to, mend) if claimed and claimed[0] else None
+            if step is None:
+                return None
+            for (drop,) in connection.execute(queries["left_behind"]).fetchall():
+                connection.execute(drop)
+            connection.execute(queries["give_memory"], {"megabytes": state.megabytes, "workers": _WORKERS})
+            with _watched(open_session, state.chunks, progress):
+                if step == "build":
+                    connection.execute(queries["drop_graph"])
+                    connection.execute(queries["build_graph"])
+                else:
+                    connection.execute(queries["rebuild_graph"])
+                    connection.execute(queries["vacuum"])
+    except psycopg.Error as error:
+        _logger.warning(
+            "the graph over the vectors could not be built; until it is, searches compare vectors one by one. "
+            "Give the server what it lacks, and refresh again: %s",
+            error,
+        )
+        return None
     progress(STAGE, state.chunks, state.chunks)
     return step
 
@@ -93,10 +110,10 @@ def _state(connection: Connection[Any]) -> GraphState:
 
 
 @contextmanager
-def _watched(open_owner: Callable[[], Connection[Any]], chunks: int, progress: Progress) -> Iterator[None]:
+def _watched(open_session: Callable[[Role | None], Connection[Any]], chunks: int, progress: Progress) -> Iterator[None]:
     """Tell how far the build is, seen from a session of its own, until the block ends."""
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(open_owner, chunks, progress, ended), daemon=True)
+    thread = threading.Thread(target=_watch, args=(open_session, chunks, progress, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -105,10 +122,12 @@ def _watched(open_owner: Callable[[], Connection[Any]], chunks: int, progress: P
         thread.join()
 
 
-def _watch(open_owner: Callable[[], Connection[Any]], chunks: int, progress: Progress, ended: threading.Event) -> None:
+def _watch(
+    open_session: Callable[[Role | None], Connection[Any]], chunks: int, progress: Progress, ended: threading.Event
+) -> None:
     progress(STAGE, 0, chunks)
     # What is wrong with the server, the build itself says.
-    with suppress(psycopg.OperationalError, RagError), open_owner() as connection:
+    with suppress(psycopg.OperationalError, RagError), open_session(None) as connection:
         while not ended.wait(_POLL_SECONDS):
             row = connection.execute(statements("vector_index")["progress"]).fetchone()
             if row and row[1]:

@@ -43,6 +43,7 @@ def recount(connection: Connection[Any], generation: int) -> None:
         connection.execute(statements("publish")["lock_keywords"], {"generation": generation})
         for name in ("recount_lexicon", "count_lexicon", "recount_sizes", "count_sizes", "recount_state"):
             connection.execute(statements("verify")[name])
+        connection.execute(statements("publish")["reweigh"])
 
 
 def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, recipe: Recipe) -> Verification:

@@ -61,10 +61,12 @@ def reranked(
     except TimeoutError:
         return list(candidates), {}, f"re-ranking took longer than {seconds:g} s; {_FUSED_ORDER}"
     except RagError as error:
-        return list(candidates), {}, f"re-ranking failed: {error}; {_FUSED_ORDER}"
-    except Exception as error:  # a search must not fail because a model or a library does
+        # What is wrong with a model or a service is not the caller's to know.
+        _logger.warning("re-ranking failed: %s", error)
+        return list(candidates), {}, f"re-ranking failed; {_FUSED_ORDER}"
+    except Exception:  # a search must not fail because a model or a library does
         _logger.warning("re-ranking failed", exc_info=True)
-        return list(candidates), {}, f"re-ranking failed ({type(error).__name__}); {_FUSED_ORDER}"
+        return list(candidates), {}, f"re-ranking failed; {_FUSED_ORDER}"
     best = sorted(range(len(first)), key=lambda index: -scores[index])
     ranks = {first[index].chunk_id: rank for rank, index in enumerate(best, 1)}
     return blended(candidates, scores, weight), ranks, None

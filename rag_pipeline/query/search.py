@@ -6,7 +6,7 @@ re-ranking, near-duplicates, hits of one document, windows.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from rag_pipeline.database.connection import gone
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, TransientError
 from rag_pipeline.query.duplicates import reasons, without_duplicates
@@ -47,6 +48,8 @@ class Index:
         self._pool = pool
         self._settings = settings
         self._loading = Lock()
+        self._opened_embedder: Embedder | None = None
+        self._opened_reranker: Reranker | None = None
 
     @classmethod
     @contextmanager
@@ -146,7 +149,7 @@ class Index:
             state = connection.execute(queries["index_state"], asked).fetchone()
             if state is None:
                 raise _nothing_indexed()
-            generation, indexed_with, as_of = state
+            generation, indexed_with, _ = state
             if indexed_with != asked["model"]:
                 raise ConfigurationError(
                     f"[embedding] asks for {asked['model']}, but generation {generation} of the index was made with "
@@ -156,6 +159,7 @@ class Index:
                 rows = cursor.execute(queries["search"], asked).fetchall()
             plans = [line for (line,) in connection.execute(queries["search_plan"], asked)] if plan else []
         layers = rows.pop()["layers"]
+        as_of = datetime.fromisoformat(layers["as_of"]) if layers["as_of"] else None
         for row in rows:
             del row["layers"]
         return as_of, [Candidate(**row) for row in rows], layers, plans
@@ -215,21 +219,37 @@ class Index:
         except psycopg.DataError as error:
             raise ValueError(f"the filters cannot be used: {error.diag.message_primary or error}") from error
         except psycopg.OperationalError as error:
-            raise TransientError(f"the index stopped answering; ask again: {error}") from error
+            what = "stopped answering" if gone(error) else "could not answer"
+            raise TransientError(f"the index {what}; ask again: {error}") from error
 
-    @cached_property
+    def as_of(self) -> datetime | None:
+        """Return since when every source is confirmed, for those who watch the index; no caller is told so.
+
+        Raises as `search` does.
+        """
+        with self._transaction() as connection:
+            state = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
+        if state is None:
+            raise _nothing_indexed()
+        return state[2]
+
+    @property
     def _embedder(self) -> "Embedder":
-        from rag_pipeline.embeddings import open_embedder
-
         with self._loading:
-            return open_embedder(self._settings.embedding)
+            if self._opened_embedder is None:
+                from rag_pipeline.embeddings import open_embedder
 
-    @cached_property
+                self._opened_embedder = open_embedder(self._settings.embedding)
+            return self._opened_embedder
+
+    @property
     def _reranker(self) -> "Reranker":
-        from rag_pipeline.query.rerank import open_reranker
-
         with self._loading:
-            return open_reranker(self._settings.retrieval)
+            if self._opened_reranker is None:
+                from rag_pipeline.query.rerank import open_reranker
+
+                self._opened_reranker = open_reranker(self._settings.retrieval)
+            return self._opened_reranker
 
 
 def _nothing_indexed() -> ConfigurationError:

@@ -39,7 +39,7 @@ class FiltersBody(Body):
     uri_prefix: Name | None = Field(default=None, description="How the document's address begins.")
     languages: Names | None = Field(default=None, description="Languages of documents, such as english.")
     modified_since: Moment | None = Field(default=None, description="Documents modified then or later.")
-    modified_until: Moment | None = Field(default=None, description="Documents modified then or earlier.")
+    modified_until: Moment | None = Field(default=None, description="Documents modified before then.")
     confirmed_since: Moment | None = Field(default=None, description="Sources that were confirmed then or later.")
     where: dict[str, Any] | None = Field(default=None, description="JSON that the document's metadata contain.")
 

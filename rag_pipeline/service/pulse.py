@@ -37,7 +37,8 @@ class Pulse:
             if self._beat is None or time.monotonic() - self._beat[0] > KEPT:
                 # A whole search: it needs the model, the database and a generation, as a real one does.
                 try:
-                    beat = Beat(None, self._index.search(_QUESTION, caller=_NOBODY, k=1, rerank=False).as_of)
+                    self._index.search(_QUESTION, caller=_NOBODY, k=1, rerank=False)
+                    beat = Beat(None, self._index.as_of())
                 except RagError as error:
                     beat = Beat(error, None)
                 self._beat = time.monotonic(), beat

@@ -124,14 +124,13 @@ def becomes(true: Callable[[], bool]) -> bool:
 @pytest.mark.parametrize(
     ("state", "mend", "step"),
     [
-        (GraphState(10, False, False, False, 64, 0.0), True, None),
-        (GraphState(21, False, False, False, 64, 0.0), False, "build"),
-        (GraphState(21, True, False, False, 64, 0.0), False, "build"),
-        (GraphState(21, True, False, True, 64, 0.0), False, None),
-        (GraphState(10, True, False, False, 64, 0.0), False, "build"),
-        (GraphState(21, True, True, False, 64, 0.5), False, None),
-        (GraphState(21, True, True, False, 64, 0.5), True, "rebuild"),
-        (GraphState(21, True, True, False, 64, 0.05), True, None),
+        (GraphState(10, False, False, 64, 0.0), True, None),
+        (GraphState(21, False, False, 64, 0.0), False, "build"),
+        (GraphState(21, True, False, 64, 0.0), False, "build"),
+        (GraphState(10, True, False, 64, 0.0), False, "build"),
+        (GraphState(21, True, True, 64, 0.5), False, None),
+        (GraphState(21, True, True, 64, 0.5), True, "rebuild"),
+        (GraphState(21, True, True, 64, 0.05), True, None),
     ],
 )
 def test_what_is_to_be_done_follows_from_the_state(state: GraphState, mend: bool, step: str | None) -> None:
@@ -139,5 +138,5 @@ def test_what_is_to_be_done_follows_from_the_state(state: GraphState, mend: bool
 
 
 def test_memory_is_given_by_size() -> None:
-    assert GraphState(100, False, False, False, 384, 0.0).megabytes == 64
-    assert 600 < GraphState(500_000, False, False, False, 384, 0.0).megabytes < 900
+    assert GraphState(100, False, False, 384, 0.0).megabytes == 64
+    assert 600 < GraphState(500_000, False, False, 384, 0.0).megabytes < 900

@@ -66,12 +66,14 @@ as $$
 $$;
 comment on function rag.terms(text, text) is 'What a text is found by: stems, whole identifiers and their parts.';
 
--- What a chunk is found by, as it is what it is embedded with: title, headings, text.
+-- What a chunk is found by, as it is what it is embedded with: title, headings, text. Names are cut where no person
+-- reads on: a heading of a megabyte is in every chunk below it.
 create or replace function rag.found_by(title text, heading_path text[], content text) returns text
 language sql immutable parallel safe
 as $$
-    select case when title = coalesce(heading_path[1], '') then '' else title || ' ' end
-        || array_to_string(heading_path, ' ') || ' ' || content;
+    select left(
+        case when title = coalesce(heading_path[1], '') then '' else title || ' ' end || array_to_string(heading_path, ' '), 2000
+    ) || ' ' || content;
 $$;
 comment on function rag.found_by(text, text[], text) is 'The text of a chunk under its title and headings.';
 

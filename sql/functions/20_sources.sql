@@ -9,17 +9,23 @@ as $$
     select sources.source, last.started_at, coalesce(now() - last.started_at > sources.stale_after, true)
     from rag.sources
     left join lateral (
-        select snapshots.started_at
-        from rag.refreshes
-        join rag.snapshots using (snapshot_id)
-        where refreshes.source = sources.source and snapshots.complete
-        order by refreshes.refresh_id desc
-        limit 1
+        -- A source that a rollback holds is as old as what it is held at.
+        select coalesce(held.started_at, (
+            select snapshots.started_at
+            from rag.refreshes
+            join rag.snapshots using (snapshot_id)
+            where refreshes.source = sources.source and snapshots.complete
+            order by refreshes.refresh_id desc
+            limit 1
+        )) as started_at
+        from (select 1) as always
+        left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot
     ) as last on true
     where (only_sources is null or sources.source = any (only_sources))
       and exists (select from rag.refreshes where refreshes.source = sources.source);
 $$;
-comment on function rag.confirmed_sources(text[]) is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
+comment on function rag.confirmed_sources(text[])
+    is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
 revoke all on function rag.confirmed_sources(text[]) from public;
 
 -- What a reader may know of the index as a whole: its generation, its model, and how old it is at most.

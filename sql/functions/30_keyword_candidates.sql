@@ -2,8 +2,9 @@
 -- which chunks are scored follows from bounds (MaxScore: Turtle and Flood 1995), so that the common words of a question
 -- are not looked up.
 
--- A question's terms, as places, with their rarity; at most forty, the rarest. In all of the languages, because a
--- question does not say which it is in.
+-- A question's terms, as places, with their rarity. In all of the languages, because a question does not say which it is
+-- in; its first forty in each. Which they are must not depend on the index: it would tell whether a word is in what the
+-- caller may not read.
 create or replace function rag.question_terms(question text, languages text[])
 returns table (place int, df bigint, rarity real)
 language sql stable
@@ -12,12 +13,15 @@ as $$
     select lexicon.place, lexicon.df,
         ln(1 + (keyword_state.chunks - lexicon.df + 0.5) / (lexicon.df + 0.5))::real
     from (
-        select distinct unnest(rag.term_places(rag.terms(language, question))) as place from unnest(languages) as language
+        select distinct rag.term_place(first.lexeme) as place
+        from unnest(languages) as language
+        cross join lateral (
+            select lexeme from unnest(rag.terms(language, question)) order by positions[1], lexeme limit 40
+        ) as first
     ) as asked
     join lexicon on lexicon.place = asked.place
     cross join keyword_state
-    order by lexicon.df, lexicon.place
-    limit 40;
+    order by lexicon.df, lexicon.place;
 $$;
 
 -- How many of the words, rarest first, are in no more chunks together than a budget says; at least one.

@@ -19,6 +19,7 @@ declare
     spoken text;
     words  int[];
     held   bigint[];
+    searched boolean;
 begin
     lists := array(select rag.visible_acl_ids(principals));
     -- A list belongs to one source.
@@ -64,9 +65,11 @@ begin
     end if;
     for phrase in select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match) loop
         held := '{}';
+        searched := false;
         foreach spoken in array languages loop
             words := rag.term_places(rag.terms(spoken, phrase));
             continue when cardinality(words) = 0;
+            searched := true;
             held := held || array(
                 select chunk_terms.chunk_key
                 from chunk_terms
@@ -83,7 +86,9 @@ begin
             );
         end loop;
         -- A phrase that nothing holds would answer with nothing; one that is everywhere does not narrow.
-        if cardinality(held) = 0 then
+        if not searched then
+            note := 'the quoted words are too common to be searched';
+        elsif cardinality(held) = 0 then
             note := 'nothing that you may read holds the quoted words next to each other; they were searched as words';
         elsif cardinality(held) > many then
             note := 'the quoted words are in too many places to narrow the search by';

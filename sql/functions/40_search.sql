@@ -128,6 +128,7 @@ begin
         from fused
         join chunks using (chunk_key)
         join documents on documents.doc_key = chunks.doc_key
+        where chunks.acl_id = any (scope.lists) and documents.acl_id = any (scope.lists)
         order by fused.score desc, documents.document_hash, chunks.local_id
         limit least(greatest(k, 0), 1000)
     )
@@ -162,6 +163,12 @@ begin
     if explain then
         moments := moments || clock_timestamp();
         layers := jsonb_build_object(
+            -- Of the sources that hold something for this caller: of others not even the age is told.
+            'as_of', (
+                select min(confirmed.as_of)
+                from rag.confirmed_sources(only_sources) as confirmed
+                where confirmed.source in (select access_lists.source from rag.access_lists where access_lists.acl_id = any (scope.lists))
+            ),
             'visible_chunks', scope.visible,
             'languages', to_jsonb(scope.languages),
             'note', scope.note,

@@ -6,6 +6,10 @@ select generation, recipe::text, fingerprint, model, dimensions from rag.generat
 -- Two first refreshes at once make one generation.
 select pg_advisory_xact_lock(hashtextextended('rag-pipeline generations', 0))
 
+-- name: text_search_languages
+-- What the words of documents can be read with.
+select cfgname::text from pg_ts_config where cfgnamespace = 'pg_catalog'::regnamespace order by 1
+
 -- name: announce_generation
 -- The schema file reads what it builds from these settings of the transaction.
 select set_config('rag.generation', %(generation)s::int::text, true), set_config('rag.dimensions', %(dimensions)s::int::text, true)

@@ -1,11 +1,10 @@
 -- name: state
 -- What decides whether the graph is to be made, mended or made anew: chunks of the generation, whether it is there
--- and whole, whether somebody is building it, its dimensions, and the share of dead rows that it still holds.
+-- and whole, its dimensions, and the share of dead rows that it still holds.
 select
     keyword_state.chunks,
     graph.indexrelid is not null as present,
     coalesce(graph.indisvalid and graph.indisready, false) as whole,
-    exists (select from pg_stat_progress_create_index where relid = 'chunk_vectors'::regclass) as building,
     (select atttypmod from pg_attribute where attrelid = 'chunk_vectors'::regclass and attname = 'embedding') as dimensions,
     coalesce(counted.n_dead_tup::float8 / nullif(counted.n_dead_tup + counted.n_live_tup, 0), 0) as dead
 from keyword_state
@@ -25,6 +24,14 @@ select set_config('maintenance_work_mem', %(megabytes)s::int || 'MB', false),
 -- What a killed build left behind is of no use.
 drop index concurrently if exists chunk_vectors_graph
 
+-- name: left_behind
+-- The statements that drop what killed re-indexings left behind.
+select format('drop index concurrently if exists %I.%I', nspname, relname)
+from pg_index
+join pg_class on pg_class.oid = indexrelid
+join pg_namespace on pg_namespace.oid = relnamespace
+where indrelid = 'chunk_vectors'::regclass and not indisvalid and relname like 'chunk\_vectors\_graph\_cc%'
+
 -- name: build_graph
 -- Readers and writers go on meanwhile.
 create index concurrently chunk_vectors_graph on chunk_vectors using hnsw (embedding halfvec_ip_ops)
@@ -38,7 +45,7 @@ reindex index concurrently chunk_vectors_graph
 vacuum (analyze) chunk_vectors
 
 -- name: progress
--- How far the build is, in rows; of the reading that comes after it nothing is known.
+-- How far the build is, in rows; of the reading that comes after it nothing is known. Only the login user is told.
 select greatest(tuples_done, blocks_done), greatest(tuples_total, blocks_total)
 from pg_stat_progress_create_index
 where relid = 'chunk_vectors'::regclass

@@ -97,8 +97,12 @@ cross join lateral (
     select rag.terms(staged.language, rag.found_by(staged.title, staged_sections.heading_path, new.text)) as terms
 ) as found
 where staged.category = 'changed' and (
-    (chunk_terms.places, chunk_terms.language, chunk_terms.acl_id, chunk_terms.doc_key)
-        is distinct from (rag.term_places(found.terms), staged.language, chunks.acl_id, chunks.doc_key)
+    (chunk_terms.places, chunk_terms.language, chunk_terms.length, chunk_terms.acl_id, chunk_terms.doc_key)
+        is distinct from (
+            rag.term_places(found.terms), staged.language,
+            (select coalesce(sum(coalesce(cardinality(positions), 1)), 0)::int from unnest(found.terms)),
+            chunks.acl_id, chunks.doc_key
+        )
     or chunk_terms.weights <> rag.term_weights(found.terms, chunk_terms.length, (select average from keyword_state))
 )
 union all
@@ -107,6 +111,18 @@ from lexicon
 full join (select unnest(places) as place, count(*) as df from chunk_terms group by 1) as counted
     on counted.place = lexicon.place
 where lexicon.df is distinct from counted.df
+union all
+select 'the size of an access list'
+from acl_sizes
+full join (select acl_id, language, count(*) as chunks from chunk_terms group by acl_id, language) as counted
+    on counted.acl_id = acl_sizes.acl_id and counted.language = acl_sizes.language
+where acl_sizes.chunks is distinct from counted.chunks
+union all
+select 'the length of all chunks'
+from keyword_state
+cross join (select count(*) as chunks, coalesce(sum(length), 0) as length from chunk_terms) as counted
+where (keyword_state.chunks, keyword_state.length, keyword_state.average) is distinct from
+    (counted.chunks, counted.length, rag.average_in_force(counted.chunks, counted.length))
 
 -- name: recount_lexicon
 -- The counts of words, from the chunks themselves: first what is there is forgotten.
@@ -129,6 +145,7 @@ insert into acl_sizes (acl_id, language, chunks)
 select acl_id, language, count(*) from chunk_terms group by acl_id, language
 
 -- name: recount_state
--- And how many chunks there are in all, and how long.
-update keyword_state set chunks = counted.chunks, length = counted.length
+-- And how many chunks there are in all, how long, and the average that follows.
+update keyword_state set chunks = counted.chunks, length = counted.length,
+    average = rag.average_in_force(counted.chunks, counted.length)
 from (select count(*) as chunks, coalesce(sum(length), 0) as length from chunk_terms) as counted

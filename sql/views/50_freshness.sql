@@ -29,8 +29,8 @@ select
     sources.type,
     coalesce(counted.documents, 0) as documents,
     coalesce(counted.chunks, 0) as chunks,
-    confirmed.as_of,
-    coalesce(now() - confirmed.as_of > sources.stale_after, true) as stale,
+    coalesce(held.started_at, confirmed.as_of) as as_of,
+    coalesce(now() - coalesce(held.started_at, confirmed.as_of) > sources.stale_after, true) as stale,
     least(waiting.since, unreadable.since) as oldest_unpublished_change,
     coalesce(unreadable.quarantined, 0) as quarantined,
     coalesce(waiting.withheld, 0) as withheld,
@@ -40,6 +40,7 @@ from rag.sources
 left join counted using (source)
 left join confirmed using (source)
 left join waiting using (source)
-left join unreadable using (source);
+left join unreadable using (source)
+left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot;
 comment on view rag.freshness is 'Per source: size, the time it was last confirmed complete, and the oldest change that is not published.';
 grant select on rag.freshness to rag_analyst, rag_writer;

@@ -216,7 +216,7 @@ def told(settings: Settings, question: str, caller: str, explained: bool = True)
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(inner) for key, inner in value.items() if key != "milliseconds"}
+        return {key: _timeless(inner) for key, inner in value.items() if key not in ("milliseconds", "as_of")}
     return value
 
 

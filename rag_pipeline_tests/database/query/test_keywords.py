@@ -9,9 +9,10 @@ import pytest
 from psycopg import Connection
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Filters, Index
-from rag_pipeline.settings import Settings
+from rag_pipeline.settings import Keywords, Settings
 from rag_pipeline_tests.scripted import Entry, scripted
 
 PUBLIC, ENG = Access(("public",)), Access(("group:eng",))
@@ -258,3 +259,67 @@ def test_verification_finds_and_mends_wrong_terms_and_counts(settings: Settings)
     assert found.different == 2, found.examples
     assert pipeline.verify("pages", repair=True).equal
     assert pipeline.verify("pages").equal
+
+
+def test_a_word_more_that_others_may_read_changes_nothing(settings: Settings) -> None:
+    documents = {f"{n:02}.md": Entry(f"rare{n} and the common word", PUBLIC) for n in range(45)}
+    documents["hidden.md"] = Entry("suspicious", ENG)
+    settings = refreshed(settings, documents)
+    words = " ".join(f"rare{n}" for n in range(39))
+    with Index.connect(settings) as index:
+        asked = [f"{words} common {suspect}" for suspect in ("suspicious", "neverwritten")]
+        found = [index.search(text, caller=Caller("public"), k=50, explain=True).explanation for text in asked]
+    assert found[0]
+    assert found[1]
+    ranks = [
+        {trace.document_id: trace.keyword_rank for trace in told.traces if trace.keyword_rank} for told in found if told
+    ]
+    assert ranks[0] == ranks[1]
+    assert len(ranks[0]) > 30
+
+
+def test_a_heading_as_long_as_a_book_costs_nobody_else_anything(settings: Settings) -> None:
+    heading = " ".join(f"word{n}" for n in range(20_000))
+    documents = {
+        "long.md": Entry(f"# {heading}\n\nText below it.", PUBLIC),
+        "other.md": Entry("Innocent text.", PUBLIC),
+    }
+    with Index.connect(refreshed(settings, documents)) as index:
+        assert {hit.document_id for hit in index.search("text", caller=Caller("public"))} == {"long.md", "other.md"}
+
+
+def test_a_quotation_of_common_words_alone_narrows_nothing(settings: Settings) -> None:
+    settings = refreshed(
+        settings, {"a.md": Entry("To be or not to be.", PUBLIC), "b.md": Entry("Something else.", PUBLIC)}
+    )
+    with Index.connect(settings) as index:
+        hits = index.search('"to be or not to be"', caller=Caller("public"))
+    assert len(hits) == 2
+    assert hits.notes == ("the quoted words are too common to be searched",)
+
+
+def test_verification_mends_what_the_way_of_a_search_is_chosen_by(settings: Settings) -> None:
+    pipeline, world = scripted(settings, "pages")
+    world.documents = {f"{n}.md": Entry(f"page {n} about rotation", PUBLIC) for n in range(5)}
+    pipeline.refresh("pages")
+    with pipeline.connected() as connection:
+        connection.execute("delete from acl_sizes")
+        connection.execute("update keyword_state set length = 1, average = 3")
+    # The two, and the weights of all five chunks, which go by the average.
+    assert pipeline.verify("pages").different == 7
+    assert pipeline.verify("pages", repair=True).equal
+    del world.documents["1.md"]
+    assert pipeline.refresh("pages").removed == 1
+    assert pipeline.verify("pages").equal
+
+
+def test_a_language_that_postgres_cannot_read_is_refused_before_anything_is_made(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"keywords": Keywords.model_validate({"language": "de"})})
+    pipeline, world = scripted(wrong, "pages")
+    world.documents = {"a.md": Entry("text", PUBLIC)}
+    with pytest.raises(ConfigurationError, match="german"):
+        pipeline.refresh("pages")
+    right = settings.model_copy(update={"keywords": Keywords.model_validate({"language": "german"})})
+    pipeline, world = scripted(right, "pages")
+    world.documents = {"a.md": Entry("text", PUBLIC)}
+    assert pipeline.refresh("pages").added == 1

@@ -155,6 +155,10 @@ def test_as_of_is_that_of_the_source_confirmed_longest_ago(workspace: Settings) 
     assert of_handbook is not None
     assert of_all < before <= of_handbook
     assert of_none is None
+    with Index.connect(workspace) as index:
+        # Not even the age of what one may not read, or that it is there.
+        assert index.search("key", caller=Caller("public"), filters=Filters(sources=["secrets"])).as_of is None
+        assert index.as_of() == of_all
 
 
 def test_a_change_of_access_is_seen_by_the_next_search(workspace: Settings) -> None:

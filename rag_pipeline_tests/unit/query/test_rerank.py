@@ -119,8 +119,8 @@ def test_the_first_candidates_are_read_and_ranked(candidates: list[Candidate], d
     ("error", "note"),
     [
         (TimeoutError(), "re-ranking took longer than 2.5 s; the order is that of the fused search"),
-        (TransientError("it is away"), "re-ranking failed: it is away; the order is that of the fused search"),
-        (ZeroDivisionError("secret"), "re-ranking failed (ZeroDivisionError); the order is that of the fused search"),
+        (TransientError("it is away"), "re-ranking failed; the order is that of the fused search"),
+        (ZeroDivisionError("secret"), "re-ranking failed; the order is that of the fused search"),
     ],
 )
 def test_without_an_answer_the_fused_order_stands_and_a_note_says_so(error: Exception, note: str) -> None:

@@ -236,9 +236,6 @@ def test_a_search_goes_on_without_the_service(service: RerankServer) -> None:
     order, ranks, note = reranked(QUESTION, candidates, reranker, 2, 50, 10)
     assert order == candidates
     assert ranks == {}
-    assert (
-        note
-        == "re-ranking failed: the re-ranking service is busy or broken (500); the order is that of the fused search"
-    )
+    assert note == "re-ranking failed; the order is that of the fused search"
     service.answer = common
     assert reranked(QUESTION, candidates, reranker, 2, 50, 10)[2] is None
