@@ -1,11 +1,12 @@
 """Where the large index lies: it is made in a temporary folder, kept there, and used again while it is the same."""
 
+import fcntl
 import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,7 @@ _MAKES_IT = (
     *_MAKES_PASSAGES,
     "benchmarks/large_index/*.py",
     "rag_pipeline/index/publish.py",
+    "sql/functions/10_terms.sql",
     "sql/generation/*.sql",
     "sql/migrations/*.sql",
     "sql/queries/publish.sql",
@@ -100,10 +102,13 @@ def large_index(options: Options) -> Iterator[LargeIndex]:
     """Give the index, a small one in a quick run. The full one is kept for the next benchmark, some 8 GB."""
     stamp = _fingerprint(_MAKES_IT)
     kept = None if options.quick else _KEPT
-    passages = _kept_passages(stamp) if kept else None
-    if kept and passages is None:
-        _remove(kept)
-    with workbench(provider="local", kept=kept) as bench:
+    with ExitStack() as until_done:
+        if kept:
+            until_done.enter_context(_alone())
+        passages = _kept_passages(stamp) if kept else None
+        if kept and passages is None:
+            _remove(kept)
+        bench = until_done.enter_context(workbench(provider="local", kept=kept))
         seconds = None
         if passages is None:
             started = time.monotonic()
@@ -117,6 +122,18 @@ def large_index(options: Options) -> Iterator[LargeIndex]:
             row = connection.execute("select generation, (select count(*) from rag.chunks) from rag.index_state()")
             generation, chunks = row.fetchone() or (0, 0)
         yield LargeIndex(bench, _questions(options), generation, chunks, passages, seconds)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other runs away from the kept index, or wait until they are done."""
+    with _KEPT.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another run uses the large index; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _remove(folder: Path) -> None:
