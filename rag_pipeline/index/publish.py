@@ -1,12 +1,13 @@
 """Stage 6, `published_index` and `pruned_orphans`: one transaction that merges, prunes, checks and commits.
 
-Staging is loaded before the transaction starts. Inside it every statement is set-based
-(``sql/queries/publish.sql``), rows that did not change are not touched, and what must never be published
-is counted before the commit: a violation rolls everything back, and readers notice nothing.
+Staging is loaded before the transaction starts (``sql/queries/staging.sql``). Inside it every statement is
+set-based (``publish.sql``, and ``publish_terms.sql`` for what chunks are found by), rows that did not change
+are not touched, and what must never be published is counted before the commit: a violation rolls everything
+back, and readers notice nothing.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 
@@ -77,7 +78,7 @@ _NOTHING = Written()
 
 def load_staging(connection: Connection[Any], workspace: Workspace, folder: str) -> None:
     """COPY the stage files of a refresh into temporary tables of this session."""
-    queries = statements("publish")
+    queries = statements("staging")
     for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms"):
         connection.execute(queries[f"create_{table}"])
     for name, columns in (("documents", _DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
@@ -169,7 +170,7 @@ def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> W
     """Make the published rows of the changed documents equal to the staged ones; count what was written."""
     changes = embedded.chunked.changes
     snapshot = changes.hashes.snapshot
-    queries = statements("publish")
+    queries: dict[str, LiteralString] = {**statements("publish"), **statements("publish_terms")}
     parameters = {
         "source": snapshot.source,
         "snapshot_id": snapshot.snapshot_id,

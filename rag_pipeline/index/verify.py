@@ -40,10 +40,10 @@ class Verification:
 def recount(connection: Connection[Any], generation: int) -> None:
     """Count anew what triggers keep of all chunks: how common words are, and how much each access list admits to."""
     with connection.transaction():
-        connection.execute(statements("publish")["lock_keywords"], {"generation": generation})
+        connection.execute(statements("publish_terms")["lock_keywords"], {"generation": generation})
         for name in ("recount_lexicon", "count_lexicon", "recount_sizes", "count_sizes", "recount_state"):
             connection.execute(statements("verify")[name])
-        connection.execute(statements("publish")["reweigh"])
+        connection.execute(statements("publish_terms")["reweigh"])
 
 
 def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, recipe: Recipe) -> Verification:
