@@ -32,5 +32,9 @@ class PermanentError(RagError):
     """Trying again cannot help; the message says what would."""
 
 
+class BudgetExhausted(PermanentError):
+    """The next request could pass a budget in dollars, so it was not sent. What was bought before stays."""
+
+
 class DocumentError(RagError):
     """One document cannot be read or understood. It is quarantined, the run goes on."""

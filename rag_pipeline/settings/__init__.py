@@ -2,6 +2,7 @@
 
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.sections import (
+    Budget,
     Chunking,
     Database,
     Embedding,
@@ -26,6 +27,7 @@ from rag_pipeline.settings.sources import (
 
 __all__ = [
     "FILE_NAME",
+    "Budget",
     "Chunking",
     "Database",
     "Embedding",

@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.plugins import SOURCES, plugin, plugins
 from rag_pipeline.settings.sections import (
+    Budget,
     Chunking,
     Database,
     Embedding,
@@ -42,6 +43,7 @@ class Settings(Section):
     workspace: Workspace = Field(default_factory=lambda: Workspace.model_validate({}))
     database: Database = Field(default_factory=lambda: Database.model_validate({}))
     embedding: Embedding = Field(default_factory=lambda: Embedding.model_validate({}))
+    budget: Budget = Field(default_factory=lambda: Budget.model_validate({}))
     parsing: Parsing = Field(default_factory=lambda: Parsing.model_validate({}))
     chunking: Chunking = Field(default_factory=lambda: Chunking.model_validate({}))
     keywords: Keywords = Field(default_factory=lambda: Keywords.model_validate({}))

@@ -1,5 +1,6 @@
 """The sections of rag.toml, and what every kind of source understands."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -45,6 +46,24 @@ class Embedding(Section):
     )
     model: str = Field(default="BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
     processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
+
+
+_Dollars = Annotated[Decimal, Field(ge=0)]
+
+
+class Budget(Section):
+    """What models may cost; a run stops before it passes a bound."""
+
+    per_run_usd: _Dollars | None = Field(
+        default=None, description="Dollars that one run, the refresh of one source, may spend; no bound by default."
+    )
+    per_month_usd: _Dollars | None = Field(
+        default=None, description="Dollars that all runs of a calendar month (UTC) may spend; no bound by default."
+    )
+    prices: dict[str, _Dollars] = Field(
+        default_factory=dict,
+        description="Dollars per million tokens by the name of the model, where the packaged list is silent or wrong.",
+    )
 
 
 class Chunking(Section):

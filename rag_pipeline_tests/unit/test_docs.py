@@ -18,6 +18,7 @@ from rag_pipeline.index.housekeeping import Removed
 from rag_pipeline.index.verify import Verification
 from rag_pipeline.query import Hit
 from rag_pipeline.settings import (
+    Budget,
     Chunking,
     Database,
     Embedding,
@@ -41,6 +42,7 @@ SECTIONS = {
     "workspace": Workspace,
     "database": Database,
     "embedding": Embedding,
+    "budget": Budget,
     "parsing": Parsing,
     "chunking": Chunking,
     "keywords": Keywords,
