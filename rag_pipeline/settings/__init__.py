@@ -2,6 +2,7 @@
 
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.sections import (
+    DECIDES,
     Budget,
     Chunking,
     Database,
@@ -9,6 +10,7 @@ from rag_pipeline.settings.sections import (
     Guards,
     Keywords,
     Parsing,
+    Pooling,
     Retrieval,
     SourceSettings,
     Workspace,
@@ -26,6 +28,7 @@ from rag_pipeline.settings.sources import (
 )
 
 __all__ = [
+    "DECIDES",
     "FILE_NAME",
     "Budget",
     "Chunking",
@@ -38,6 +41,7 @@ __all__ = [
     "Keywords",
     "ObjectStoreSettings",
     "Parsing",
+    "Pooling",
     "Retrieval",
     "Service",
     "Settings",

@@ -54,6 +54,16 @@ class Settings(Section):
         default_factory=Path.cwd, exclude=True, description="Folder of rag.toml; relative paths start here."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _absolute_path(cls, values: Any) -> Any:
+        """A model's folder is the same from wherever a command is started."""
+        embedding = values.get("embedding") if isinstance(values, dict) else None
+        if not isinstance(embedding, dict) or not isinstance(embedding.get("path"), str):
+            return values
+        path = Path(values.get("folder", Path.cwd())) / embedding["path"]
+        return {**values, "embedding": {**embedding, "path": str(path)}}
+
     @model_validator(mode="after")
     def _unique_names(self) -> "Settings":
         names = [source.name for source in self.sources]

@@ -3,9 +3,13 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rag_pipeline.model import Access, principal
+from rag_pipeline.settings.prefixes import Prefixes, known_prefixes
+
+Pooling = Literal["cls", "mean", "last", "none"]
+"""How one vector is made of those of the tokens: the first, their mean, the last, or by the model itself."""
 
 
 class Section(BaseModel):
@@ -42,10 +46,42 @@ class Embedding(Section):
 
     provider: Literal["local", "hashed"] = Field(
         default="local",
-        description="'local' runs the packaged model; 'hashed' makes vectors without meaning, for load tests.",
+        description="'local' runs a model here; 'hashed' makes vectors without meaning, for load tests.",
     )
     model: str = Field(default="BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
+    path: str | None = Field(
+        default=None, description="Folder with the model's ONNX file and tokenizer, if it has one."
+    )
+    pooling: Pooling | None = Field(
+        default=None, description="How token vectors become one, where the model's folder does not say it."
+    )
+    dimensions: int | None = Field(
+        default=None, ge=1, description="Length of the vectors, where the model does not say it or offers a choice."
+    )
+    query_prefix: str | None = Field(
+        default=None, description="Text before every question; by default what the model is known to be trained with."
+    )
+    passage_prefix: str | None = Field(
+        default=None, description="Text before every passage; by default what the model is known to be trained with."
+    )
     processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_known_prefixes(cls, values: Any) -> Any:
+        """Write the prefixes out, so that whoever keeps these settings keeps them, whatever is known later."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("path") is not None and "model" not in values:
+            raise ValueError("a path needs the name of its model; add: model")
+        model = values.get("model", cls.model_fields["model"].default)
+        known = known_prefixes(model) if isinstance(model, str) else Prefixes()
+        written = {"query_prefix": known.query, "passage_prefix": known.passage}
+        return written | {key: value for key, value in values.items() if key not in written or value is not None}
+
+
+DECIDES = ("provider", "model", "path", "pooling", "dimensions", "query_prefix", "passage_prefix")
+"""Keys of `Embedding` that decide vectors, of passages or of questions; the others decide how fast they come."""
 
 
 _Dollars = Annotated[Decimal, Field(ge=0)]
