@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-KEYWORDS_VERSION = 1
+KEYWORDS_VERSION = 2
 """Raise it with every change of ``sql/functions/10_terms.sql`` that can alter the terms or weights of a chunk."""
 
 

@@ -38,8 +38,10 @@ as $$
 $$;
 comment on function rag.words(text) is 'The text with the signs inside identifiers as blanks.';
 
--- Words in their stems, with positions; identifiers whole, in lower case: snake_case, camelCase, a::b, a.b, x-1,
--- C++; and the parts of camelCase, which the parser leaves whole. Those that are longer than any name are left out.
+-- Words in their stems, with positions; identifiers whole, in lower case: snake_case, a::b, a.b, x-1, C++; and the
+-- parts of camelCase, which the parser leaves whole. Of two words that a hyphen joins only the two are found, as in any
+-- prose, unless a digit is in it or another sign of identifiers; and where capitals are an abbreviation (mRNA, IDs)
+-- nothing is taken apart: both would be rare words that say little. What is longer than any name is left out.
 create or replace function rag.terms(language text, content text) returns tsvector
 language sql immutable parallel safe
 as $$
@@ -51,15 +53,19 @@ as $$
                 from regexp_matches(
                     content, '(\w+(?:(?:::|->|[-._/@:])\w+)+|(?:\m[[:alpha:]]\w*_\w*)|\m[[:alpha:]](?:\+\+|#))', 'g'
                 ) with ordinality as found (match, ordinal)
-                where length(found.match[1]) <= 100
+                where length(found.match[1]) <= 100 and found.match[1] ~ '[^[:alpha:]-]'
             ) as identifiers
         ), '')
         || coalesce((
             select to_tsvector(language::regconfig, string_agg(
-                regexp_replace(found.match[1], '([[:lower:]])([[:upper:]])|([[:upper:]])([[:upper:]][[:lower:]])', '\1\3 \2\4', 'g'), ' '
+                regexp_replace(
+                    found.match[1],
+                    '([[:lower:]])([[:upper:]])|([[:upper:]])([[:upper:]][[:lower:]]{2})', '\1\3 \2\4', 'g'
+                ), ' '
             ))
             from regexp_matches(
-                content, '([[:alpha:]]*(?:[[:lower:]][[:upper:]]|[[:upper:]]{2}[[:lower:]])[[:alpha:]]*)', 'g'
+                content,
+                '([[:alpha:]]*(?:[[:lower:]]{2}[[:upper:]][[:lower:]]|[[:upper:]]{2}[[:lower:]]{2})[[:alpha:]]*)', 'g'
             ) as found (match)
             where length(found.match[1]) <= 100
         ), '');

@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from psycopg import Connection
@@ -111,6 +111,8 @@ def test_the_best_by_bounds_are_the_best_of_all(varied: Settings, depth: int) ->
 IDENTIFIERS = [
     ("get_user_name", ["get_user_name", "user name"]),
     ("parseHTTPResponse", ["parseHTTPResponse", "parsehttpresponse", "parse response"]),
+    ("getAccountById", ["getAccountById", "getaccountbyid", "account"]),
+    ("FTPServer", ["FTPServer", "ftpserver", "ftp", "server"]),
     ("std::unordered_map", ["std::unordered_map", "unordered"]),
     ("app.settings.load", ["app.settings.load", "settings"]),
     ("ORA-00942", ["ORA-00942", "ora-00942"]),
@@ -134,6 +136,29 @@ def test_identifiers_are_found_whole_and_by_their_parts(settings: Settings) -> N
                     "select document_id from rag.search(%s, array['public'], k => 1)", [question]
                 ).fetchone()
                 assert first == (f"{number}.md",), f"{name} by {question}"
+
+
+WHOLE_AND_PARTS = {
+    "getUserById": "get getuserbyid id user",
+    "HTTPServer": "http httpserver server",
+    "useState": "state use usest",
+    "snake_case": "case snake snake_case",
+    "ORA-00942": "00942 ora ora-00942",
+    "v1.2.3": "v1.2.3",
+    "E1234": "e1234",
+    "foo_bar-baz": "bar baz foo foo_bar-baz",
+    # Prose and abbreviations: whole or in parts these would be rare words, and say nothing.
+    "well-known": "known well",
+    "mRNA": "mrna",
+    "RNAs": "rnas",
+}
+
+
+def test_identifiers_are_told_from_prose_and_abbreviations(settings: Settings) -> None:
+    with owner(refreshed(settings, {"a.md": Entry("text", PUBLIC)})) as connection:
+        for text, terms in WHOLE_AND_PARTS.items():
+            rows = connection.execute("select lexeme from unnest(rag.terms('english', %s)) order by 1", [text])
+            assert [lexeme for (lexeme,) in rows] == terms.split(), text
 
 
 def test_a_quoted_phrase_narrows_to_where_it_stands(settings: Settings) -> None:
@@ -242,6 +267,35 @@ def test_a_word_of_a_deleted_document_is_forgotten(settings: Settings) -> None:
             "left join lexicon on place = rag.term_place(word)"
         ).fetchall()
     assert dict(held) == {"xylophon": False, "common": True}
+
+
+CHANGES: list[LiteralString] = [
+    "update chunk_terms set weights = weights where chunk_key %% 3 = %(n)s",
+    "update chunk_terms set acl_id = (select max(acl_id) from rag.access_lists) where chunk_key %% 7 = %(n)s",
+    "update chunk_terms set acl_id = (select min(acl_id) from rag.access_lists) where chunk_key %% 5 = %(n)s",
+    "update chunk_terms set language = 'german' where chunk_key %% 11 = %(n)s",
+    "update chunk_terms set places = places[2:], length = length - 1 where chunk_key %% 4 = %(n)s and length > 1",
+    "update chunk_terms set places = array[chunk_key::int], weights = '{}/1000000000' where chunk_key %% 9 = %(n)s",
+    "delete from chunk_terms where chunk_key %% 13 = %(n)s",
+]
+COUNTS: dict[str, tuple[LiteralString, LiteralString]] = {
+    "lexicon": ("table lexicon", "select unnest(places), count(*) from chunk_terms group by 1"),
+    "acl_sizes": ("table acl_sizes", "select acl_id, language, count(*) from chunk_terms group by 1, 2"),
+    "keyword_state": (
+        "select chunks, length from keyword_state",
+        "select count(*), coalesce(sum(length), 0) from chunk_terms",
+    ),
+}
+
+
+def test_counts_follow_whatever_changes_in_chunks(varied: Settings) -> None:
+    chance = random.Random(3)
+    with owner(varied) as connection:
+        for _ in range(40):
+            change = chance.choice(CHANGES)
+            connection.execute(change, {"n": chance.randrange(3)})
+            for table, (kept, counted) in COUNTS.items():
+                assert sorted(connection.execute(kept)) == sorted(connection.execute(counted)), (table, change)
 
 
 def test_verification_finds_and_mends_wrong_terms_and_counts(settings: Settings) -> None:
