@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.corpus import sentence
 from benchmarks.options import Options
 from benchmarks.report import Report, median, say
+from rag_pipeline.embeddings import in_order
 from rag_pipeline.embeddings.local import PACKAGED, LocalEmbedder
 
 TITLE = "The local embedding model"
@@ -22,12 +23,12 @@ def run(report: Report, options: Options) -> None:
     rates: dict[int, list[float]] = {threads: [] for threads in embedders}
     vectors = {}
     for threads, embedder in embedders.items():
-        vectors[threads] = list(embedder.embed(texts[:4]))
+        vectors[threads] = in_order(embedder, texts[:4])
     for number in range(options.repeats):
         for threads, embedder in embedders.items():
             say(f"repeat {number + 1}, {threads} threads")
             started = time.perf_counter()
-            vectors[threads] = list(embedder.embed(texts))
+            vectors[threads] = in_order(embedder, texts)
             rates[threads].append(len(texts) / (time.perf_counter() - started))
     equal = np.array_equal(vectors[1], vectors[2])
     report.goal("vectors with one and with two threads", "equal bits", "equal" if equal else "different", "", equal)

@@ -54,6 +54,7 @@ class _AtHand:
         self.dimensions = real.dimensions
         self.count_tokens = real.count_tokens
         self.embed = real.embed
+        self.sample = real.sample
         self._vectors = {asked.text: asked.vector for asked in questions}
 
     def embed_query(self, text: str) -> Vector:

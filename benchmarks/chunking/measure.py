@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.chunking.metrics import Scores, Span, score
 from benchmarks.chunking.questions import Question
 from benchmarks.chunking.splitters import Split
-from rag_pipeline.embeddings import Embedder, Vector
+from rag_pipeline.embeddings import Embedder, Vector, in_order
 
 RETRIEVED = 5
 
@@ -57,5 +57,5 @@ class Bench:
 
     def _embed(self, texts: Sequence[str]) -> list[Vector]:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        self._vectors.update(zip(new, self._embedder.embed(new), strict=True))
+        self._vectors.update(zip(new, in_order(self._embedder, new), strict=True))
         return [self._vectors[text] for text in texts]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.retrieval.judged import docs_qa, scifact
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
-from rag_pipeline.embeddings import Embedder
+from rag_pipeline.embeddings import Embedder, in_order
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.settings import Chunking
 from rag_pipeline.sources.media_types import MARKDOWN
@@ -74,7 +74,7 @@ def read_passages(embedder: Embedder, at_most: int | None = None) -> Passages:
                     texts.append(chunk.embed_text)
         if at_most and len(texts) >= at_most:
             break
-    vectors = np.stack(list(embedder.embed(texts)))
+    vectors = np.stack(in_order(embedder, texts))
     return Passages(tuple(titles), tuple(sentences), vectors, _nearest(vectors))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.large_index.passages import Passages, one_line
-from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
 
 PARTS = 5
 """Parts of a page; nearly all become one chunk each."""
@@ -110,10 +110,14 @@ class VariedEmbedder:
         """Estimate tokens by characters, generously, so that a part stays one chunk."""
         return [-(-len(text) // _CHARACTERS_PER_TOKEN) for text in texts]
 
-    def embed(self, texts: Iterable[str]) -> Iterator[Vector]:
-        """Yield one vector a text, in order."""
-        return map(self._variations.vector, texts)
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield the vectors in order, a block at a time."""
+        return in_blocks(texts, lambda ahead: map(self._variations.vector, ahead), self.count_tokens)
 
     def embed_query(self, text: str) -> Vector:
         """Refuse: questions are embedded by the real model."""
         raise NotImplementedError("questions are embedded by the real model")
+
+    def sample(self) -> Sample | None:
+        """Return nothing: no service is asked."""
+        return None

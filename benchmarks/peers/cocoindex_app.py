@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.phases import Place, main
 from benchmarks.peers.texts import CountingEmbedder, access_of, cut
+from rag_pipeline.embeddings import in_order
 
 _TABLE = "cocoindex_chunks"
 _DATABASE = coco.ContextKey[asyncpg.Pool]("database")
@@ -37,11 +38,11 @@ class _Row:
 
 @coco.fn(memo=True)
 async def _embed_once(text: str) -> NDArray:
-    return next(_embedder.embed([text]))
+    return in_order(_embedder, [text])[0]
 
 
 async def _embed(text: str) -> NDArray:
-    return next(_embedder.embed([text]))
+    return in_order(_embedder, [text])[0]
 
 
 @coco.fn(memo=True)

@@ -13,6 +13,7 @@ from langchain_postgres import Column, PGEngine, PGVectorStore
 
 from benchmarks.peers.phases import Place, main
 from benchmarks.peers.texts import CountingEmbedder, cut, pages
+from rag_pipeline.embeddings import in_order
 
 _TABLE = "langchain_chunks"
 
@@ -22,7 +23,7 @@ class _Embeddings(Embeddings):
         self._embedder = embedder
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [vector.tolist() for vector in self._embedder.embed(texts)]
+        return [vector.tolist() for vector in in_order(self._embedder, texts)]
 
     def embed_query(self, text: str) -> list[float]:
         return self._embedder.embed_query(text).tolist()

@@ -20,6 +20,7 @@ from llama_index.vector_stores.postgres import PGVectorStore
 
 from benchmarks.peers.phases import Place, main
 from benchmarks.peers.texts import CountingEmbedder, cut, pages
+from rag_pipeline.embeddings import in_order
 
 _TABLE = "chunks"
 
@@ -32,7 +33,7 @@ class _Embedding(BaseEmbedding):
         self._embedder = embedder
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        return [vector.tolist() for vector in self._embedder.embed(texts)]
+        return [vector.tolist() for vector in in_order(self._embedder, texts)]
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]

@@ -2,11 +2,11 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings import Batch, Reserve, unbounded
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 
 ACCESS_FILE = ".access.toml"
@@ -27,10 +27,13 @@ class CountingEmbedder(HashedEmbedder):
 
     texts = 0
 
-    def embed(self, texts: Sequence[str]) -> Iterator[Vector]:
-        """Yield one vector a text."""
-        self.texts += len(texts)
-        return super().embed(texts)
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield the vectors in order, a block at a time."""
+        return super().embed(map(self._counted, texts), reserve)
+
+    def _counted(self, text: str) -> str:
+        self.texts += 1
+        return text
 
 
 def access_of(folder: Path) -> str:

@@ -4,19 +4,67 @@
 vectors of two models can never be taken for one another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_pipeline.errors import DocumentError
 from rag_pipeline.settings import Embedding
 
 Vector = NDArray[np.float32]
+Reserve = Callable[[int], None]
+"""Called with a request's tokens, at most, before it is sent; raises when these may not be spent."""
+
+_BLOCK = 64
+"""Texts of a batch of a model in this process: what a crash can lose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a text got no vector. One that is `lasting` is the text's own fault: asking again changes nothing."""
+
+    reason: str
+    lasting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one request, or one block of a local model, brought.
+
+    `positions` are places in the input, in any order; `vectors` has one unit vector for each (texts × dimensions),
+    `counts` its tokens. `tokens` is what was charged for all of them; without positions it is what was paid, or
+    may have been paid, for an answer that was lost or of no use. `reserved` are the tokens that had been
+    reserved for it, and `refused` the texts that got no vector, by position.
+    """
+
+    positions: Sequence[int]
+    vectors: NDArray[np.float32]
+    counts: Sequence[int]
+    tokens: int
+    reserved: int = 0
+    refused: Sequence[tuple[int, Refusal]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A fixed text as the service embeds it now: its vector, what the service calls its model, and the tokens."""
+
+    vector: Vector
+    answered_as: str
+    tokens: int
+
+
+def unbounded(tokens: int) -> None:
+    """Let any number of tokens be spent."""
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors of `dimensions` numbers, deterministically."""
+    """Turns texts into unit vectors of `dimensions` numbers."""
 
     model: str
     dimensions: int
@@ -25,13 +73,51 @@ class Embedder(Protocol):
         """Return how many tokens the model makes of each text, special tokens not counted."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> Iterator[Vector]:
-        """Yield one vector a text, in order."""
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield the vectors of all texts in batches, as they come; each text is in exactly one, or refused.
+
+        Reads `texts` only a bounded number ahead of what it has yielded, and in the caller's thread, in which
+        `reserve` is called too. Whatever was bought is yielded before an error is raised.
+        """
         ...
 
     def embed_query(self, text: str) -> Vector:
         """Return the vector of a question."""
         ...
+
+    def sample(self) -> Sample | None:
+        """Embed a fixed text, so that a change of the model behind a service is noticed; None for files of our own."""
+        ...
+
+
+def in_blocks(
+    texts: Iterable[str],
+    vectors: Callable[[Iterable[str]], Iterator[Vector]],
+    count_tokens: Callable[[list[str]], list[int]],
+) -> Iterator[Batch]:
+    """Yield the batches of a model that gives one vector a text, in order, and costs nothing."""
+    waiting: deque[str] = deque()
+
+    def passed() -> Iterator[str]:
+        for text in texts:
+            waiting.append(text)
+            yield text
+
+    found, done = vectors(passed()), 0
+    while block := list(islice(found, _BLOCK)):
+        counts = count_tokens([waiting.popleft() for _ in block])
+        yield Batch(range(done, done + len(block)), np.stack(block), counts, sum(counts))
+        done += len(block)
+
+
+def in_order(embedder: Embedder, texts: Iterable[str]) -> list[Vector]:
+    """Return one vector a text, in order. Raises `DocumentError` when one is refused."""
+    found: dict[int, Vector] = {}
+    for batch in embedder.embed(texts):
+        for position, refusal in batch.refused:
+            raise DocumentError(f"text {position} is refused: {refusal.reason}")
+        found.update(zip(batch.positions, batch.vectors, strict=True))
+    return [found[position] for position in range(len(found))]
 
 
 def open_embedder(settings: Embedding) -> Embedder:

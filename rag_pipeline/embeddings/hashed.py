@@ -6,12 +6,12 @@ get equal vectors and texts that share words are closer, on every machine, at an
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
 
-from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -33,9 +33,9 @@ class HashedEmbedder:
         """Count words and punctuation marks."""
         return [len(_WORD.findall(text)) for text in texts]
 
-    def embed(self, texts: Sequence[str]) -> Iterator[Vector]:
-        """Yield one vector a text, in order."""
-        return map(self.embed_query, texts)
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield the vectors in order, a block at a time."""
+        return in_blocks(texts, lambda ahead: map(self.embed_query, ahead), self.count_tokens)
 
     def embed_query(self, text: str) -> Vector:
         """Return the vector of a text; questions and passages are embedded alike."""
@@ -46,3 +46,7 @@ class HashedEmbedder:
         if not total.any():
             total = _direction("", self.dimensions)
         return (total / np.linalg.norm(total)).astype(np.float32)
+
+    def sample(self) -> Sample | None:
+        """Return nothing: this code is the model."""
+        return None

@@ -8,7 +8,7 @@ neighbours. Each text is therefore its own batch; speed comes from threads that 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
 from rag_pipeline.embeddings.packaged import Packaged
 from rag_pipeline.errors import ConfigurationError
 
@@ -96,8 +96,11 @@ class LocalEmbedder:
         """Return the number of word pieces of each text."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
-    def embed(self, texts: Sequence[str]) -> Iterator[Vector]:
-        """Yield one unit vector a text, in order, computed on all cores; a few are in flight at a time."""
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield unit vectors in order, a block at a time, computed on all cores; a few are in flight at a time."""
+        return in_blocks(texts, self._each, self.count_tokens)
+
+    def _each(self, texts: Iterable[str]) -> Iterator[Vector]:
         session = self._session
         with ThreadPoolExecutor(self._threads) as pool:
             waiting: deque[Future[Vector]] = deque()
@@ -111,6 +114,10 @@ class LocalEmbedder:
     def embed_query(self, text: str) -> Vector:
         """Return the vector of a question. No prefix: without it this model was measured slightly better."""
         return _embed_one(self._session, text)
+
+    def sample(self) -> Sample | None:
+        """Return nothing: the files of the model are checked."""
+        return None
 
 
 def _embed_one(session: "TextEmbedding", text: str) -> Vector:

@@ -4,7 +4,7 @@ In the drawings a character is a column: E belongs to an excerpt, the digits are
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from benchmarks.chunking.measure import Bench
 from benchmarks.chunking.metrics import Scores, Span, score
 from benchmarks.chunking.questions import Question, load
 from benchmarks.chunking.splitters import PEERS_PYTHON, Piece, langchain, open_tokenizer, ours
-from rag_pipeline.embeddings import Vector
+from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.settings import Chunking, Embedding
 
@@ -109,12 +109,15 @@ class _Letters:
     def count_tokens(self, texts: list[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 
-    def embed(self, texts: Sequence[str]) -> Iterator[Vector]:
-        return map(self.embed_query, texts)
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        return in_blocks(texts, lambda ahead: map(self.embed_query, ahead), self.count_tokens)
 
     def embed_query(self, text: str) -> Vector:
         counts = np.array([text.count(chr(97 + number)) for number in range(26)], np.float32)
         return counts / max(1.0, float(np.linalg.norm(counts)))
+
+    def sample(self) -> Sample | None:
+        return None
 
 
 def test_five_chunks_are_retrieved_over_all_corpora() -> None:

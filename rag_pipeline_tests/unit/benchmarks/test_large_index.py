@@ -14,6 +14,7 @@ from benchmarks.large_index.passages import Passages
 from benchmarks.large_index.variations import PARTS, Variations, VariedEmbedder
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import declared_access, parse
+from rag_pipeline.embeddings import in_order
 from rag_pipeline.sources.media_types import MARKDOWN
 
 COUNT, DIMENSIONS = 12, 16
@@ -53,7 +54,7 @@ def test_every_chunk_of_a_page_has_the_vector_of_what_it_is_made_of(number: int)
     embedder = VariedEmbedder(VARIATIONS, "some/model")
     chunks = [c for s in split(parse(page, MARKDOWN), embedder.count_tokens, 200, 800) for c in s.chunks]
     assert len(chunks) == PARTS
-    vectors = np.stack(list(embedder.embed([chunk.embed_text for chunk in chunks])))
+    vectors = np.stack(in_order(embedder, [chunk.embed_text for chunk in chunks]))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(PARTS), abs=1e-5)
     for vector, part in zip(vectors, VARIATIONS.parts(number), strict=True):
         mixed = (1 - part.share) * PASSAGES.vectors[part.passage] + part.share * PASSAGES.vectors[part.other]

