@@ -1,0 +1,68 @@
+"""What a model charges for a token: one dated table, ``prices.toml``, which ``[budget.prices]`` overrides.
+
+Models that run on this machine cost nothing. A hosted model that neither list names has no price: then its
+cost is unknown, which is not the same as nothing.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+_PER_MILLION = Decimal(1_000_000)
+_SMALLEST = Decimal("1e-9")
+_NONE: Mapping[str, Decimal] = MappingProxyType({})
+# Weights that were loaded here are named by their hash, and vectors without meaning need none.
+_LOCAL = re.compile(r"hashed/|[^@]+@[0-9a-f]{8}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens of input. `date` is when the figure was read in `source`; None for one's own."""
+
+    model: str
+    usd_per_million: Decimal
+    date: date | None
+    source: str
+
+    def cost(self, tokens: int) -> Decimal:
+        """Return the dollars for so many tokens, to a billionth, as the ledger keeps them."""
+        return (tokens * self.usd_per_million / _PER_MILLION).quantize(_SMALLEST)
+
+
+def price(model: str, given: Mapping[str, Decimal] = _NONE) -> Price | None:
+    """Return the price of a model, named as its `Embedder` does; None when nobody knows it.
+
+    `given` are dollars per million tokens by name, stronger than the packaged list.
+    """
+    name = api_name(model)
+    for known in dict.fromkeys((model, name or model)):
+        if known in given:
+            return Price(known, given[known], None, "[budget.prices] of rag.toml")
+    if name is None:
+        return Price(model, Decimal(0), None, "runs on this machine")
+    return price_list().get(name)
+
+
+def api_name(model: str) -> str | None:
+    """Return what the API calls a model, without what its `Embedder` adds to it; None for one that runs here."""
+    if _LOCAL.match(model):
+        return None
+    return re.sub(r"/\d+$", "", model)
+
+
+@cache
+def price_list() -> Mapping[str, Price]:
+    """Return the packaged prices by model."""
+    table = tomllib.loads(Path(__file__).with_name("prices.toml").read_text("utf-8"), parse_float=Decimal)
+    return MappingProxyType(
+        {
+            row["model"]: Price(row["model"], row["usd_per_million_tokens"], row["date"], row["source"])
+            for row in table["prices"]
+        }
+    )

@@ -1,0 +1,61 @@
+"""What a model is called in the price list, and what it costs."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.embeddings.hashed import HashedEmbedder
+from rag_pipeline.embeddings.local import PACKAGED, LocalEmbedder
+from rag_pipeline.embeddings.prices import Price, api_name, price, price_list
+
+TOKENS = st.integers(0, 10**12)
+
+
+@pytest.mark.parametrize("model", [HashedEmbedder().model, *(LocalEmbedder(name).model for name in PACKAGED)])
+def test_what_runs_here_costs_nothing(model: str) -> None:
+    found = price(model)
+    assert found is not None
+    assert found.cost(10**9) == 0
+
+
+@pytest.mark.parametrize("model", price_list())
+def test_the_list_names_where_and_when_each_figure_was_read(model: str) -> None:
+    entry = price_list()[model]
+    assert entry.model == model == api_name(model)
+    assert 0 < entry.usd_per_million < 10
+    assert entry.date is not None
+    assert date(2026, 1, 1) < entry.date <= datetime.now(UTC).date()
+    assert "https://" in entry.source
+
+
+@pytest.mark.parametrize(
+    "model", ["text-embedding-3-small", "text-embedding-3-small/1536", "text-embedding-3-small/512"]
+)
+def test_a_model_is_found_whatever_its_size(model: str) -> None:
+    found = price(model)
+    assert found is not None
+    assert found.cost(1_000_000) == Decimal("0.02")
+
+
+def test_a_model_that_nobody_knows_has_no_price() -> None:
+    assert price("text-embedding-9/1536") is None
+
+
+def test_a_price_in_the_settings_is_stronger() -> None:
+    for name in ("text-embedding-3-small", "text-embedding-3-small/1536"):
+        found = price("text-embedding-3-small/1536", {name: Decimal("0.5")})
+        assert found is not None
+        assert (found.usd_per_million, found.source) == (Decimal("0.5"), "[budget.prices] of rag.toml")
+    own = price("intfloat/multilingual-e5/1024", {"intfloat/multilingual-e5": Decimal(1)})
+    assert own is not None
+    assert own.model == "intfloat/multilingual-e5"
+
+
+@given(TOKENS, TOKENS, st.decimals(0, 100, places=3))
+def test_costs_add_up(one: int, other: int, usd: Decimal) -> None:
+    of = Price("any", usd, None, "")
+    assert of.cost(one) + of.cost(other) == of.cost(one + other)
+    assert of.cost(one) * 1_000_000 == one * usd
