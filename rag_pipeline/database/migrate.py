@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rag_pipeline.database.connection import open_session, server_url
 from rag_pipeline.database.objects import apply_objects, as_owner, generation_search_path, read_objects, search_path
 from rag_pipeline.database.requirements import (
+    check_extension_schema,
     check_text,
     check_versions,
     ensure_database,
@@ -49,8 +50,9 @@ class Migration:
 def prepare(settings: "Settings") -> None:
     """Make both databases, the roles and the schema what this version of the code needs; one query when they are.
 
-    Any number of processes may do so at once. Raises `ConfigurationError` for a server that is too old or
-    a login user without the rights, saying what to run and as whom; `TransientError` when it does not answer.
+    Any number of processes may do so at once. Raises `ConfigurationError` for a server that is too old, a
+    login user without the rights or a schema of pgvector that is open to everybody, saying what to run and as
+    whom; `TransientError` when it does not answer.
     """
     index, dagster = server_url(settings, "rag"), server_url(settings, "dagster")
     name, other = (str(conninfo_to_dict(url)["dbname"]) for url in (index, dagster))
@@ -63,6 +65,7 @@ def prepare(settings: "Settings") -> None:
             _logger.warning(warning)
         ensure_database(connection, other)
         ensure_roles(connection)
+        check_extension_schema(connection)
         migrate(connection, sql_folder() / "migrations")
         standing = connection.execute(statements("database")["applied_generation"]).fetchone()
         if standing is not None:
@@ -127,10 +130,10 @@ def _is_prepared(index: str, other: str) -> bool:
     except (ConfigurationError, errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege):
         return False
     assert row is not None
-    other_exists, migrations, objects = row
+    surroundings, migrations, objects = row
     files = {file.name: file.checksum for file in read_objects(sql_folder())}
     known = [[migration.number, migration.checksum] for migration in read_migrations(sql_folder() / "migrations")]
-    return other_exists and migrations == known and (not objects or dict(objects) == files)
+    return surroundings and migrations == known and (not objects or dict(objects) == files)
 
 
 def _apply_next(connection: Connection[Any], known: Sequence[Migration]) -> str | None:

@@ -89,6 +89,21 @@ def ensure_roles(connection: Connection[Any]) -> None:
     _complete(connection, (sql_folder() / "roles.sql").read_text("utf-8"), None)
 
 
+def check_extension_schema(connection: Connection[Any]) -> None:
+    """Raise `ConfigurationError` where everybody may create objects in the schema of pgvector.
+
+    Functions that run with their owner's rights find pgvector's operators there, and a better match of a
+    stranger's would run in their place.
+    """
+    found = connection.execute(statements("database")["open_schema"]).fetchone()
+    if found is not None:
+        raise ConfigurationError(
+            f"everybody may create objects in the schema {found[0]} of the database {connection.info.dbname!r}, where "
+            "pgvector is; a function there could read what its author may not. Let an administrator run this there, "
+            f"then try again: revoke create on schema {found[0]} from public;"
+        )
+
+
 def open_or_create(url: str, maintenance_url: str, name: str) -> Connection[Any]:
     """Open a session of the login user on the database `name` at `url`, making it from `maintenance_url` if missing.
 

@@ -196,6 +196,25 @@ def test_prepare_asks_one_question_when_nothing_is_to_do(
     assert "rag.migrations" in logged
 
 
+def test_a_schema_of_pgvector_that_is_open_to_everybody_is_refused(server: EmbeddedServer, settings: Settings) -> None:
+    database = str(conninfo_to_dict(settings.database.url)["dbname"])
+    with open_session(server.url(database), role=None) as connection:
+        connection.execute("grant create on schema extensions to public")
+        with pytest.raises(
+            ConfigurationError, match="everybody may create objects in the schema extensions"
+        ) as refused:
+            prepare(settings)
+        remedy = re.search(r"revoke create on schema extensions from public;", str(refused.value))
+        assert remedy
+        connection.execute(remedy[0].encode())
+        prepare(settings)
+        # In older databases that is `public`, and pgvector is in it.
+        connection.execute("create schema open_to_all; grant create on schema open_to_all to public")
+        connection.execute("alter extension vector set schema open_to_all")
+        with pytest.raises(ConfigurationError, match="schema open_to_all"):
+            prepare(settings)
+
+
 def test_an_administrator_is_told_exactly_what_to_run(
     server: EmbeddedServer, administrator: Connection[Any], worker_id: str
 ) -> None:

@@ -8,6 +8,13 @@ where e.extname = 'vector'
 -- Where pgvector's types and operators live, quoted for a search_path.
 select quote_ident(n.nspname) from pg_extension as e join pg_namespace as n on n.oid = e.extnamespace where e.extname = 'vector'
 
+-- name: open_schema
+-- The schema of pgvector where everybody may create objects in it; nothing where it is closed.
+select quote_ident(n.nspname)
+from pg_extension as e
+join pg_namespace as n on n.oid = e.extnamespace
+where e.extname = 'vector' and has_schema_privilege('public', n.oid, 'create')
+
 -- name: is_reader
 -- Whether a session is what its start asked for: something between, such as a pooler, may have dropped that.
 select current_user = 'rag_reader' and current_setting('transaction_read_only')::bool
@@ -23,7 +30,11 @@ select current_setting('server_version_num')::int,
 
 -- name: applied
 -- Everything that decides whether there is anything to prepare, in one round trip.
-select exists (select from pg_database where datname = %(other)s),
+select exists (select from pg_database where datname = %(other)s)
+           and not exists (
+               select from pg_extension as e
+               where e.extname = 'vector' and has_schema_privilege('public', e.extnamespace, 'create')
+           ),
        (select coalesce(jsonb_agg(jsonb_build_array(number, checksum) order by number), '[]') from rag.migrations),
        (select coalesce(jsonb_agg(jsonb_build_array(name, checksum) order by name), '[]') from rag.applied_objects)
 
