@@ -174,20 +174,32 @@ class Chunked:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Every chunk's text now has a vector in the store."""
+    """Every chunk's text now has a vector in the store.
+
+    Of the distinct `texts_wanted` the store had `texts_found`, which saved `tokens_saved`; `cost_usd` is None when
+    nobody knows the model's price.
+    """
 
     chunked: Chunked
     model: str
     texts: int
     embedded: int
     tokens: int
-    cost_usd: float
+    cost_usd: float | None
     seconds: float
+    texts_wanted: int = 0
+    texts_found: int = 0
+    tokens_saved: int = 0
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of the wanted texts that the store had; 1 when none was wanted."""
+        return self.texts_found / self.texts_wanted if self.texts_wanted else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What one transaction did to the index, or would have done (`dry_run`)."""
+    """What one transaction did to the index, or would have done (`dry_run`); `cost_usd` None is unknown."""
 
     source: str
     snapshot_id: int
@@ -210,9 +222,11 @@ class Published:
     documents_deleted: int
     chunks_written: int
     chunks_deleted: int
+    texts_wanted: int
+    texts_found: int
     texts_embedded: int
     tokens: int
-    cost_usd: float
+    cost_usd: float | None
     seconds: float
     revision: int
     generation: int

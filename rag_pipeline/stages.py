@@ -24,7 +24,10 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.documents import PARSER_VERSION
 from rag_pipeline.documents.isolation import Parsers
 from rag_pipeline.embeddings import Embedder, open_embedder
-from rag_pipeline.embeddings.store import count_missing, embed_missing
+from rag_pipeline.embeddings.budget import open_budget
+from rag_pipeline.embeddings.lookup import count_missing_tokens, look_up
+from rag_pipeline.embeddings.prices import price
+from rag_pipeline.embeddings.store import embed_missing
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
 from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
 from rag_pipeline.index.generations import ensure_generation, use_generation
@@ -151,9 +154,13 @@ class Pipeline:
             )
 
     def embeddings(self, chunked: Chunked) -> Embedded:
-        """Buy the vectors that the store does not have."""
-        with self.connected() as connection:
-            return embed_missing(connection, self.workspace, chunked, self.embedder, self.progress, self.run_id)
+        """Buy the vectors that the store does not have, within the budget."""
+        model, source = self.embedder.model, chunked.changes.hashes.snapshot.source
+        with (
+            self.connected() as connection,
+            open_budget(connection, self.settings.budget, model, self.run_id, source) as budget,
+        ):
+            return embed_missing(connection, self.workspace, chunked, self.embedder, self.progress, self.run_id, budget)
 
     def published_index(self, embedded: Embedded, seconds: float) -> Published:
         """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
@@ -202,9 +209,22 @@ class Pipeline:
         snapshot = self.source_snapshot(source)
         chunked = self.chunks(self.changed_documents(self.content_hashes(snapshot)))
         with self.connected() as connection:
-            missing = count_missing(connection, self.workspace, chunked, self.embedder.model)
+            wanted = look_up(connection, self.workspace, chunked, self.embedder.model)
+            tokens = count_missing_tokens(connection, self.workspace, chunked, self.embedder) if wanted.missing else 0
         self.workspace.remove_folder(snapshot.folder)
-        planned = Embedded(chunked, self.embedder.model, chunked.chunks, missing, 0, 0.0, 0.0)
+        known = price(self.embedder.model, self.settings.budget.prices)
+        planned = Embedded(
+            chunked,
+            self.embedder.model,
+            chunked.chunks,
+            wanted.missing,
+            tokens,
+            None if known is None else float(known.cost(tokens)),
+            0.0,
+            wanted.texts,
+            wanted.found,
+            wanted.tokens_saved,
+        )
         plan = summary(planned, time.monotonic() - started, chunked.changes.revision, Written())
         return replace(plan, dry_run=True)
 

@@ -65,7 +65,7 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
             return dg.MaterializeResult(
                 value=embedded,
                 metadata={
-                    **stage.numbers(embedded),
+                    **stage.numbers(embedded, hit_rate=round(embedded.hit_rate, 4)),
                     "dagster/partition_row_count": embedded.embedded,
                     "model": embedded.model,
                 },

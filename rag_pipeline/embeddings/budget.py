@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.prices import api_name, price
 from rag_pipeline.errors import BudgetExhausted, ConfigurationError
+from rag_pipeline.money import dollars
 from rag_pipeline.settings import Budget as Bounds
 
 _KEPT = "What was embedded is kept and is not paid for again. To go on,"
@@ -96,14 +97,15 @@ class Budget:
         per_run, per_month = self._bounds.per_run_usd, self._bounds.per_month_usd
         if per_month is not None and in_month + cost > per_month:
             raise BudgetExhausted(
-                f"the next request may cost {_usd(cost)}, and of [budget] per_month_usd = {per_month} "
-                f"{_usd(in_month)} are gone{_including(in_flight)}. {_KEPT} raise per_month_usd, "
+                f"the next request may cost {dollars(cost)}, and of [budget] per_month_usd = {per_month} "
+                f"{dollars(in_month)} are gone{_including(in_flight)}. {_KEPT} raise per_month_usd, "
                 f"or run again from {next_month} on (UTC)"
             )
         if per_run is not None and in_run + cost > per_run:
             raise BudgetExhausted(
-                f"the next request may cost {_usd(cost)}, and of [budget] per_run_usd = {per_run} "
-                f"{_usd(in_run)} are gone. {_KEPT} run again, which may spend as much once more, or raise per_run_usd"
+                f"the next request may cost {dollars(cost)}, and of [budget] per_run_usd = {per_run} "
+                f"{dollars(in_run)} are gone. {_KEPT} run again, which may spend as much once more, "
+                "or raise per_run_usd"
             )
         if self._reservation is None:
             made = self._connection.execute(queries["reserve"], {**self._names, "cost_usd": cost}).fetchone()
@@ -132,9 +134,4 @@ def open_budget(
 
 
 def _including(in_flight: Decimal) -> str:
-    return f", {_usd(in_flight)} of it for requests in flight now or when a run was killed" if in_flight else ""
-
-
-def _usd(amount: Decimal) -> str:
-    """Return an amount as people read it; small ones with as many digits as they need."""
-    return f"${amount:.2f}" if amount >= 1 else f"${amount.normalize():f}"
+    return f", {dollars(in_flight)} of it for requests in flight now or when a run was killed" if in_flight else ""

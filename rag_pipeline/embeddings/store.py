@@ -8,14 +8,17 @@ batches in flight. A text that the model refuses quarantines its documents; the 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any
 
 from pgvector import HalfVector
 from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.embeddings import Batch, Embedder, Refusal, unbounded
+from rag_pipeline.embeddings import Batch, Embedder, Refusal
+from rag_pipeline.embeddings.budget import Budget
+from rag_pipeline.embeddings.lookup import Wanted, look_up
 from rag_pipeline.handover import Chunked, Embedded
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.progress import Progress
@@ -25,46 +28,19 @@ _LOOK_UP = 2_000
 _BOUGHT_TYPES = {"model": "text", "embed_hash": "bytea", "embedding": "halfvec", "tokens": "int4"}
 
 
-class Budget(Protocol):
-    """What may be spent, in tokens."""
-
-    def reserve(self, tokens: int) -> None:
-        """Set aside what a request may cost. Raises when that is more than is left."""
-        ...
-
-    def spend(self, reserved: int, charged: int) -> None:
-        """Count what was charged instead of what was reserved; called in the transaction that writes the ledger."""
-        ...
-
-
-class Unbounded:
-    """A budget without bound."""
-
-    reserve = staticmethod(unbounded)
-
-    def spend(self, reserved: int, charged: int) -> None:
-        """Count nothing."""
-
-
 @dataclass(slots=True)
 class _Bought:
     """What a run has bought so far."""
 
     texts: int = 0
     tokens: int = 0
+    cost_usd: Decimal | None = Decimal(0)
     refused: dict[bytes, Refusal] = field(default_factory=dict[bytes, Refusal])
 
-
-def count_missing(connection: Connection[Any], workspace: Workspace, chunked: Chunked, model: str) -> int:
-    """Return how many distinct texts the store has no vector of: what the next stage will embed."""
-    queries = statements("embeddings")
-    connection.execute(queries["create_wanted"])
-    file = workspace.file(chunked.changes.hashes.snapshot.folder, "chunks.parquet")
-    hashes = ((row["embed_hash"],) for row in read_rows(file, ["embed_hash"]))
-    copy_rows(connection, "wanted", {"embed_hash": "bytea"}, hashes)
-    row = connection.execute(queries["count_missing"], {"model": model}).fetchone()
-    connection.execute(queries["drop_wanted"])
-    return row[0] if row else 0
+    def add(self, tokens: int, cost_usd: Decimal | None) -> None:
+        """Count a request; from the first one without a price on the cost of all is unknown."""
+        self.tokens += tokens
+        self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
 
 
 def embed_missing(
@@ -74,34 +50,46 @@ def embed_missing(
     embedder: Embedder,
     progress: Progress,
     run_id: str | None,
-    budget: Budget | None = None,
+    budget: Budget,
 ) -> Embedded:
     """Embed the texts of ``chunks.parquet`` that the store does not have, and record the use of the model.
 
-    Whatever error ends it, what was bought until then is in the store and in the ledger.
+    Whatever error ends it, `BudgetExhausted` among them, what was bought until then is in the store and in the
+    ledger.
     """
     started = time.monotonic()
-    total = count_missing(connection, workspace, chunked, embedder.model)
+    wanted = look_up(connection, workspace, chunked, embedder.model)
+    total = wanted.missing
     progress("embeddings", 0, total)
     bought = _Bought()
+    store = _Store(connection, embedder.model, chunked.changes.hashes.snapshot.source, run_id, budget)
+    if wanted.texts:
+        store.note(wanted)
     if total:
         connection.execute(statements("embeddings")["create_bought"])
-        budget = budget or Unbounded()
-        store = _Store(connection, embedder.model, chunked.changes.hashes.snapshot.source, run_id, budget)
         under_way: dict[int, bytes] = {}
         texts = _missing_texts(connection, workspace, chunked, embedder.model, under_way, bought.refused)
         for batch in embedder.embed(texts, budget.reserve):
             hashes = [under_way[position] for position in batch.positions]
             store.keep(batch, hashes)
             bought.texts += len(hashes)
-            bought.tokens += batch.tokens
+            bought.add(batch.tokens, budget.cost(batch.tokens))
             bought.refused.update((under_way[position], refusal) for position, refusal in batch.refused)
             for position in (*batch.positions, *(position for position, _ in batch.refused)):
                 del under_way[position]
             progress("embeddings", bought.texts + len(bought.refused), total)
     progress("embeddings", bought.texts, bought.texts)
     return Embedded(
-        chunked, embedder.model, chunked.chunks, bought.texts, bought.tokens, 0.0, time.monotonic() - started
+        chunked,
+        embedder.model,
+        chunked.chunks,
+        bought.texts,
+        bought.tokens,
+        None if bought.cost_usd is None else float(bought.cost_usd),
+        time.monotonic() - started,
+        wanted.texts,
+        wanted.found,
+        wanted.tokens_saved,
     )
 
 
@@ -115,9 +103,25 @@ class _Store:
     run_id: str | None
     budget: Budget
 
+    def note(self, wanted: Wanted) -> None:
+        """Write down what was wanted, and what the store saved."""
+        self.connection.execute(
+            statements("lookup")["add_lookup"],
+            {
+                "run_id": self.run_id,
+                "source": self.source,
+                "model": self.model,
+                "purpose": "index",
+                "texts": wanted.texts,
+                "found": wanted.found,
+                "tokens_saved": wanted.tokens_saved,
+                "saved_usd": self.budget.cost(wanted.tokens_saved),
+            },
+        )
+
     def keep(self, batch: Batch, hashes: list[bytes]) -> None:
         """Commit a batch and what it cost, together."""
-        queries = statements("embeddings")
+        queries, cost = statements("embeddings"), self.budget.cost(batch.tokens)
         with self.connection.transaction():
             if hashes:
                 rows = zip(hashes, batch.vectors, batch.counts, strict=True)
@@ -139,7 +143,7 @@ class _Store:
                         "purpose": "index" if hashes else "lost",
                         "texts": len(hashes),
                         "tokens": batch.tokens,
-                        "cost_usd": 0,
+                        "cost_usd": cost,
                     },
                 )
             self.budget.spend(batch.reserved, batch.tokens)

@@ -157,6 +157,8 @@ def summary(embedded: Embedded, seconds: float, revision: int, written: Written)
         documents_deleted=written.documents_deleted,
         chunks_written=written.chunks_written,
         chunks_deleted=written.chunks_deleted,
+        texts_wanted=embedded.texts_wanted,
+        texts_found=embedded.texts_found,
         texts_embedded=embedded.embedded,
         tokens=embedded.tokens,
         cost_usd=embedded.cost_usd,

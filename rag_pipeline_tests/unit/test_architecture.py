@@ -24,7 +24,7 @@ LONGEST = 350
 
 # From the ground up: a module imports from its own entry and from those above it in this list.
 LAYERS = (
-    {"errors", "plugins", "model", "storable", "progress", "recipe", "parquet", "handover"},
+    {"errors", "plugins", "model", "storable", "money", "progress", "recipe", "parquet", "handover"},
     {"settings"},
     {"workspace"},
     {"database"},

@@ -86,7 +86,7 @@ def test_a_run_has_its_own_bound_whatever_others_spend(connection: Connection[An
             bought(connection, budget, MILLION, MILLION // 2, run)
         # The same run goes on, as after a retried step.
         with open_budget(connection, bounds(per_run_usd=1), MODEL, run) as budget:
-            with pytest.raises(BudgetExhausted, match=r"per_run_usd = 1 \$0.5 are gone.* run again"):
+            with pytest.raises(BudgetExhausted, match=r"per_run_usd = 1 \$0.50 are gone.* run again"):
                 budget.reserve(MILLION)
             bought(connection, budget, MILLION // 2, MILLION // 2, run)
     assert spent(connection) == 2
