@@ -9,7 +9,8 @@ from benchmarks.corpus import sentence
 from benchmarks.options import Options
 from benchmarks.report import Report, median, say
 from rag_pipeline.embeddings import in_order
-from rag_pipeline.embeddings.local import PACKAGED, LocalEmbedder
+from rag_pipeline.embeddings.local import LocalEmbedder
+from rag_pipeline.embeddings.weights import PACKAGED
 
 TITLE = "The local embedding model"
 _TOKENS = 200

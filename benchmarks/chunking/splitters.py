@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
-from rag_pipeline.embeddings.local import PACKAGED
+from rag_pipeline.embeddings.weights import PACKAGED
 from rag_pipeline.settings import Chunking
 
 PEERS_PYTHON = Path(__file__).resolve().parents[2] / ".venv-peers" / "bin" / "python"

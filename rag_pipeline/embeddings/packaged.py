@@ -20,6 +20,11 @@ class Packaged:
     folder: str
     hashes: tuple[tuple[str, str], ...]
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the wheel is missing."""
+        return "install it again"
+
     def checked_folder(self, name: str) -> Path:
         """Return the folder with the model's files, all as released.
 
@@ -30,16 +35,17 @@ class Packaged:
             place = importlib.metadata.distribution(self.distribution).locate_file(self.folder)
         except importlib.metadata.PackageNotFoundError as error:
             raise ConfigurationError(
-                f"the package {self.distribution}, which carries {name}, is missing; install it again"
+                f"the package {self.distribution}, which carries {name}, is missing; {self.remedy}"
             ) from error
         folder = Path(str(place))
         for file, expected in self.hashes:
-            if _sha256(folder / file) != expected:
+            if sha256(folder / file) != expected:
                 raise ConfigurationError(f"{folder / file} is not the released file; install {self.distribution} again")
         return folder
 
 
-def _sha256(file: Path) -> str | None:
+def sha256(file: Path) -> str | None:
+    """Return the hexadecimal SHA-256 of a file; None where there is none."""
     try:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()

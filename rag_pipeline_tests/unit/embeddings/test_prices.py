@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.embeddings.hashed import HashedEmbedder
-from rag_pipeline.embeddings.local import PACKAGED, LocalEmbedder
+from rag_pipeline.embeddings.local import LocalEmbedder
 from rag_pipeline.embeddings.prices import Price, api_name, price, price_list
+from rag_pipeline.embeddings.weights import PACKAGED
 
 TOKENS = st.integers(0, 10**12)
 

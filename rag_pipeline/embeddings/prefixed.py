@@ -1,0 +1,45 @@
+"""A model that reads some words before every question, and others before every passage.
+
+The store keys vectors by model and text, and the text is without the words. So the passages' words are part of the
+model's name: vectors that were made with other ones are never taken for these. A question's words change no stored
+vector; they are part of the recipe by themselves, and another choice of them buys nothing anew.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from rag_pipeline.embeddings import Batch, Embedder, Reserve, Sample, Vector, unbounded
+from rag_pipeline.settings import Embedding
+
+
+def with_prefixes(embedder: Embedder, settings: Embedding) -> Embedder:
+    """Return the embedder with the settings' prefixes; itself where they are empty."""
+    query, passage = settings.query_prefix or "", settings.passage_prefix or ""
+    return PrefixedEmbedder(embedder, query, passage) if query or passage else embedder
+
+
+class PrefixedEmbedder:
+    """Any embedder, with its prefixes; tokens are counted without them."""
+
+    def __init__(self, inner: Embedder, query: str, passage: str) -> None:
+        self._inner = inner
+        self._query = query
+        self._passage = passage
+        self.model = f"{inner.model}+{json.dumps(passage, ensure_ascii=False)}" if passage else inner.model
+        self.dimensions = inner.dimensions
+
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        """Return how many tokens the model makes of each text."""
+        return self._inner.count_tokens(texts)
+
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+        """Yield the vectors of passages."""
+        return self._inner.embed((self._passage + text for text in texts), reserve)
+
+    def embed_query(self, text: str) -> Vector:
+        """Return the vector of a question."""
+        return self._inner.embed_query(self._query + text)
+
+    def sample(self) -> Sample | None:
+        """Embed the fixed text as it is."""
+        return self._inner.sample()
