@@ -32,11 +32,22 @@ def print_hits(hits: "Hits") -> None:
         _print_hit(number, hit)
     if not hits:
         click.echo("no hit among what this caller may read")
-    click.echo(f"index as of {hits.as_of.isoformat(timespec='seconds') if hits.as_of else 'no complete listing yet'}")
+    click.echo(_freshness(hits))
     if hits.explanation:
         click.echo()
         print_explanation(hits.explanation)
     print_notes(hits.notes)
+
+
+def _freshness(hits: "Hits") -> str:
+    """Say how old the index is; of sources that hold nothing for a caller he is not told, nor that there are any."""
+    if hits.as_of:
+        return f"index as of {hits.as_of.isoformat(timespec='seconds')}"
+    if hits:
+        return "how old the index is cannot be said: not every source was listed completely yet"
+    return (
+        "how old the index is cannot be said: nothing searched is for this caller, or not all was listed completely yet"
+    )
 
 
 def print_explanation(explanation: "Explanation") -> None:

@@ -1,44 +1,58 @@
 -- How old the index is, as a whole and by source.
 
--- Since when each source is confirmed: the start of its last complete listing that was published.
+-- Since when each source is confirmed: the start of its last complete listing that was published. The one definition of
+-- it; a view, because analysts read it as well, below rag.freshness.
+create or replace view rag.confirmations with (security_invoker = true) as
+select sources.source, last.started_at as as_of,
+    coalesce(now() - last.started_at > sources.stale_after, true) as stale
+from rag.sources
+left join lateral (
+    -- A source that a rollback holds is as old as what it is held at.
+    select coalesce(held.started_at, (
+        select snapshots.started_at
+        from rag.refreshes
+        join rag.snapshots using (snapshot_id)
+        where refreshes.source = sources.source and snapshots.complete
+        order by refreshes.refresh_id desc
+        limit 1
+    )) as started_at
+    from (select 1) as always
+    left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot
+) as last on true
+where exists (select from rag.refreshes where refreshes.source = sources.source);
+comment on view rag.confirmations
+    is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
+grant select on rag.confirmations to rag_analyst, rag_writer;
+
+-- The same for some sources or all, computed once for a statement that meets many documents of a source.
 create or replace function rag.confirmed_sources(only_sources text[] default null)
 returns table (source text, as_of timestamptz, stale boolean)
 language sql stable
 set search_path from current
 as $$
-    select sources.source, last.started_at, coalesce(now() - last.started_at > sources.stale_after, true)
-    from rag.sources
-    left join lateral (
-        -- A source that a rollback holds is as old as what it is held at.
-        select coalesce(held.started_at, (
-            select snapshots.started_at
-            from rag.refreshes
-            join rag.snapshots using (snapshot_id)
-            where refreshes.source = sources.source and snapshots.complete
-            order by refreshes.refresh_id desc
-            limit 1
-        )) as started_at
-        from (select 1) as always
-        left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot
-    ) as last on true
-    where (only_sources is null or sources.source = any (only_sources))
-      and exists (select from rag.refreshes where refreshes.source = sources.source);
+    select confirmations.source, confirmations.as_of, confirmations.stale
+    from rag.confirmations
+    where only_sources is null or confirmations.source = any (only_sources);
 $$;
-comment on function rag.confirmed_sources(text[])
-    is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
+comment on function rag.confirmed_sources(text[]) is 'The confirmations of some sources or all.';
 revoke all on function rag.confirmed_sources(text[]) from public;
 
--- What a reader may know of the index as a whole: its generation, its model, and how old it is at most.
+-- What a reader may know of the index as a whole: its generation, its model, and how old it is at most; that is not
+-- known while a source was never listed completely.
 create or replace function rag.index_state(only_sources text[] default null)
 returns table (generation int, model text, dimensions int, as_of timestamptz)
 language sql stable security definer
 set search_path from current
 as $$
     select generations.generation, generations.model, generations.dimensions,
-        (select min(confirmed.as_of) from rag.confirmed_sources(only_sources) as confirmed)
+        (
+            select case when bool_and(confirmed.as_of is not null) then min(confirmed.as_of) end
+            from rag.confirmed_sources(only_sources) as confirmed
+        )
     from rag.generations
     where generations.state = 'live';
 $$;
-comment on function rag.index_state(text[]) is 'Live generation, its model, and the time since when every source is confirmed.';
+comment on function rag.index_state(text[])
+    is 'Live generation, its model, and the time since when every source is confirmed.';
 revoke all on function rag.index_state(text[]) from public;
 grant execute on function rag.index_state(text[]) to rag_reader, rag_writer;

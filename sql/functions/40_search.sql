@@ -165,9 +165,12 @@ begin
         layers := jsonb_build_object(
             -- Of the sources that hold something for this caller: of others not even the age is told.
             'as_of', (
-                select min(confirmed.as_of)
-                from rag.confirmed_sources(only_sources) as confirmed
-                where confirmed.source in (select access_lists.source from rag.access_lists where access_lists.acl_id = any (scope.lists))
+                select state.as_of
+                from rag.index_state(array(
+                    select distinct access_lists.source
+                    from rag.access_lists
+                    where access_lists.acl_id = any (scope.lists)
+                )) as state
             ),
             'visible_chunks', scope.visible,
             'languages', to_jsonb(scope.languages),

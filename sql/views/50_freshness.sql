@@ -6,19 +6,15 @@ with counted as (
     left join chunks using (doc_key)
     group by documents.source
 ),
-confirmed as (
-    select refreshes.source, max(snapshots.started_at) filter (where snapshots.complete) as as_of,
-        max(refreshes.refresh_id) filter (where refreshes.withheld = 0) as settled
-    from rag.refreshes
-    join rag.snapshots using (snapshot_id)
-    group by refreshes.source
+settled as (
+    select source, max(refresh_id) filter (where withheld = 0) as refresh_id from rag.refreshes group by source
 ),
 waiting as (
     select refreshes.source, min(refreshes.published_at) as since,
         (array_agg(refreshes.withheld order by refreshes.refresh_id desc))[1] as withheld
     from rag.refreshes
-    join confirmed using (source)
-    where refreshes.refresh_id > coalesce(confirmed.settled, 0)
+    join settled using (source)
+    where refreshes.refresh_id > coalesce(settled.refresh_id, 0)
     group by refreshes.source
 ),
 unreadable as (
@@ -29,8 +25,8 @@ select
     sources.type,
     coalesce(counted.documents, 0) as documents,
     coalesce(counted.chunks, 0) as chunks,
-    coalesce(held.started_at, confirmed.as_of) as as_of,
-    coalesce(now() - coalesce(held.started_at, confirmed.as_of) > sources.stale_after, true) as stale,
+    confirmations.as_of,
+    coalesce(confirmations.stale, true) as stale,
     least(waiting.since, unreadable.since) as oldest_unpublished_change,
     coalesce(unreadable.quarantined, 0) as quarantined,
     coalesce(waiting.withheld, 0) as withheld,
@@ -38,9 +34,8 @@ select
     sources.pinned_snapshot
 from rag.sources
 left join counted using (source)
-left join confirmed using (source)
+left join rag.confirmations using (source)
 left join waiting using (source)
-left join unreadable using (source)
-left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot;
+left join unreadable using (source);
 comment on view rag.freshness is 'Per source: size, the time it was last confirmed complete, and the oldest change that is not published.';
 grant select on rag.freshness to rag_analyst, rag_writer;

@@ -13,9 +13,11 @@ import pytest
 
 from rag_pipeline.database.connection import connect
 from rag_pipeline.errors import ConfigurationError, TransientError
+from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Filters, Hits, Index
 from rag_pipeline.settings import Embedding, Settings
 from rag_pipeline.stages import Pipeline
+from rag_pipeline_tests.scripted import Entry, scripted
 
 DAY = timedelta(days=1)
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -159,6 +161,24 @@ def test_as_of_is_that_of_the_source_confirmed_longest_ago(workspace: Settings) 
         # Not even the age of what one may not read, or that it is there.
         assert index.search("key", caller=Caller("public"), filters=Filters(sources=["secrets"])).as_of is None
         assert index.as_of() == of_all
+
+
+def test_an_index_with_a_source_that_was_never_listed_completely_has_no_age(settings: Settings) -> None:
+    whole, pages = scripted(settings, "pages")
+    pages.documents = {"page.md": Entry("a key", Access(("public",)))}
+    whole.refresh("pages")
+    broken, tickets = scripted(settings, "tickets")
+    tickets.documents, tickets.complete = {"ticket.md": Entry("another key is lost", Access(("public",)))}, False
+    broken.refresh("tickets")
+    with Index.connect(settings) as index:
+        hits = index.search("key", caller=Caller("public"))
+        assert {(hit.source, hit.stale) for hit in hits} == {("pages", False), ("tickets", True)}
+        assert hits.as_of is None
+        assert index.as_of() is None
+        of_pages = index.search("key", caller=Caller("public"), filters=Filters(sources=["pages"])).as_of
+    with connect(settings) as connection:
+        rows = connection.execute("select source, as_of, stale from rag.freshness").fetchall()
+        assert sorted(rows) == [("pages", of_pages, False), ("tickets", None, True)]
 
 
 def test_a_change_of_access_is_seen_by_the_next_search(workspace: Settings) -> None:

@@ -242,7 +242,10 @@ def test_search_shows_only_what_the_caller_may_read(folder: Path) -> None:
     assert shown.stdout.splitlines()[0] == "1. Page 1"
     assert (folder / "notes" / "page-1.md").as_uri() in shown.stdout
     assert "index as of 20" in shown.stdout
-    assert "no hit among what this caller may read" in run("search topic1 --as public --source notes").stdout
+    nothing = run("search topic1 --as public --source notes").stdout
+    assert "no hit among what this caller may read" in nothing
+    assert "nothing searched is for this caller" in nothing
+    assert "index as of" not in nothing
 
 
 def test_search_filters_by_source_age_and_metadata(folder: Path) -> None:
