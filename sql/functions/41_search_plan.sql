@@ -19,10 +19,16 @@ language plpgsql volatile security definer
 set search_path from current
 set plan_cache_mode = force_custom_plan
 set max_parallel_workers_per_gather = 0
+-- What is set below, to plan as the walk of the graph does, ends with the function because it is named here.
+set enable_sort = on
+set enable_seqscan = on
+set enable_bitmapscan = on
+set hnsw.iterative_scan = off
 as $$
 declare
     scope    record;
     half     record;
+    depth    constant int := least(greatest(candidates, 1), 1000);
     prefix   constant text := 'explain (costs off) ';
     line     text;
 begin
@@ -30,7 +36,7 @@ begin
         modified_until, confirmed_since, metadata_filter, exact_up_to);
     if query_vector is not null then
         half := rag.vector_candidates(
-            query_vector, scope.lists, scope.documents, scope.keys, scope.visible, exact_up_to, candidates
+            query_vector, scope.lists, scope.documents, scope.keys, scope.visible, exact_up_to, depth
         );
         return next 'vector: ' || half.path;
         if half.path = 'graph' then
@@ -40,7 +46,7 @@ begin
             set local hnsw.iterative_scan = relaxed_order;
         end if;
         for line in execute prefix || half.statement
-            using query_vector, scope.lists, scope.documents, scope.keys, candidates
+            using query_vector, scope.lists, scope.documents, scope.keys, depth
         loop
             return next '  ' || rag.without_values(line);
         end loop;
@@ -49,12 +55,12 @@ begin
         set local enable_bitmapscan = on;
     end if;
     half := rag.keyword_candidates(
-        coalesce(question, ''), scope.languages, scope.lists, scope.documents, scope.keys, scope.visible, candidates
+        coalesce(question, ''), scope.languages, scope.lists, scope.documents, scope.keys, scope.visible, depth
     );
     return next 'keyword: ' || half.path;
     if half.statement is not null then
         for line in execute prefix || half.statement
-            using half.rarities, scope.lists, scope.documents, scope.keys, half.wanted, candidates
+            using half.rarities, scope.lists, scope.documents, scope.keys, half.wanted, depth
         loop
             return next '  ' || rag.without_values(line);
         end loop;

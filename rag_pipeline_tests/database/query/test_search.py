@@ -163,6 +163,21 @@ def test_as_of_is_that_of_the_source_confirmed_longest_ago(workspace: Settings) 
         assert index.as_of() == of_all
 
 
+def test_a_plan_leaves_nothing_behind_in_the_transaction_that_asks_for_it(workspace: Settings) -> None:
+    vector = [1.0] * 64
+    asked = "select rag.search_plan('key', array['public'], %s::text::halfvec, candidates => %s)"
+    names = ["enable_sort", "enable_seqscan", "enable_bitmapscan", "hnsw.iterative_scan", "plan_cache_mode"]
+    with connect(workspace, role="rag_reader") as connection, connection.transaction():
+        # Values that are not the defaults, so that a mere reset would show as well.
+        connection.execute("set local enable_sort = off; set local hnsw.iterative_scan = strict_order")
+        settings = "select name, current_setting(name) from unnest(%s::text[]) as name"
+        before = connection.execute(settings, [names]).fetchall()
+        plans = [connection.execute(asked, [str(vector), candidates]).fetchall() for candidates in (1, 0, -1)]
+        assert connection.execute(settings, [names]).fetchall() == before
+    assert plans[0] == plans[1] == plans[2]
+    assert plans[0][0] == ("vector: every visible chunk compared",)
+
+
 def test_an_index_with_a_source_that_was_never_listed_completely_has_no_age(settings: Settings) -> None:
     whole, pages = scripted(settings, "pages")
     pages.documents = {"page.md": Entry("a key", Access(("public",)))}
