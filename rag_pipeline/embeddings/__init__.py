@@ -128,6 +128,10 @@ def open_embedder(settings: Embedding) -> Embedder:
         from rag_pipeline.embeddings.hashed import HashedEmbedder
 
         return with_prefixes(HashedEmbedder(), settings)
+    if settings.provider == "openai":
+        from rag_pipeline.embeddings.openai import OpenAIEmbedder
+
+        return with_prefixes(OpenAIEmbedder(settings), settings)
     from rag_pipeline.embeddings.local import LocalEmbedder
     from rag_pipeline.embeddings.weights import find_weights
 

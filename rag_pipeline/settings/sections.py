@@ -44,9 +44,9 @@ class Database(Section):
 class Embedding(Section):
     """The frozen interface between texts and vectors."""
 
-    provider: Literal["local", "hashed"] = Field(
+    provider: Literal["local", "openai", "hashed"] = Field(
         default="local",
-        description="'local' runs a model here; 'hashed' makes vectors without meaning, for load tests.",
+        description="'local' runs a model here; 'openai' asks a service; 'hashed' is without meaning, for load tests.",
     )
     model: str = Field(default="BAAI/bge-small-en-v1.5", description="Name of the embedding model.")
     path: str | None = Field(
@@ -65,6 +65,24 @@ class Embedding(Section):
         default=None, description="Text before every passage; by default what the model is known to be trained with."
     )
     processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
+    base_url: str | None = Field(
+        default=None, description="Address of the service; OPENAI_BASE_URL by default, else OpenAI itself."
+    )
+    send_dimensions: bool = Field(
+        default=False, description="Whether a service is asked for that length; OpenAI is where it is needed."
+    )
+    revision: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="A new word here names another model behind the same name, as after a service changed it.",
+    )
+    batch_texts: int = Field(default=256, ge=2, le=2048, description="Texts of a request, at most.")
+    batch_tokens: int = Field(default=100_000, ge=1000, le=300_000, description="Tokens of a request, at most.")
+    requests_at_once: int = Field(default=8, ge=1, le=256, description="Requests under way, at most.")
+    request_seconds: float = Field(default=60, gt=0, le=600, description="Seconds that a request may take, at most.")
+    give_up_seconds: float = Field(
+        default=300, gt=0, le=86_400, description="Seconds of waiting without a usable answer that end a run."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -80,7 +98,7 @@ class Embedding(Section):
         return written | {key: value for key, value in values.items() if key not in written or value is not None}
 
 
-DECIDES = ("provider", "model", "path", "pooling", "dimensions", "query_prefix", "passage_prefix")
+DECIDES = ("provider", "model", "path", "pooling", "dimensions", "query_prefix", "passage_prefix", "revision")
 """Keys of `Embedding` that decide vectors, of passages or of questions; the others decide how fast they come."""
 
 

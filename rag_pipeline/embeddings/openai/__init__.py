@@ -1,0 +1,21 @@
+"""Models behind the embeddings API of OpenAI, which many other services and servers speak too.
+
+`OpenAIEmbedder` buys vectors by requests of many texts, several at a time. It believes no answer before it is
+checked, sends again what was lost, finds the one text that spoils a request, and says what every request cost.
+
+================  ==========================================================================
+module            question it answers
+================  ==========================================================================
+`tokens`          how many tokens is a text, without asking anybody?
+`packing`         which texts go into a request?
+`service`         how does a request get there and back, in bounded time?
+`outcomes`        what came of a request, and whose turn is it then?
+`answers`         is this answer whole, and which vectors are in it?
+`limits`          when may the next request leave, and how many at a time?
+`buying`          what is sent, sent again, halved or given up, and in which order?
+================  ==========================================================================
+"""
+
+from rag_pipeline.embeddings.openai.embedder import OpenAIEmbedder
+
+__all__ = ["OpenAIEmbedder"]

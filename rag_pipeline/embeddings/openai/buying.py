@@ -1,0 +1,271 @@
+"""Requests sent, sent again, halved or given up, until every text has its vector or is refused.
+
+All decisions are made here, in the thread of the caller: no more requests are unsettled (on their way, or
+answered and not yet taken by the caller) than there are slots, which bounds what a crash can lose. What was
+answered is handed over before an error is raised.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from rag_pipeline.embeddings import Batch, Refusal, Reserve
+from rag_pipeline.embeddings.openai.limits import Pace, Slots
+from rag_pipeline.embeddings.openai.outcomes import Answered, Failed, Heard, Outcome, Refused, Stopped
+from rag_pipeline.embeddings.openai.packing import Request
+from rag_pipeline.errors import PermanentError, RagError, TransientError
+
+_ATTEMPTS = 6
+"""Failures of one request while others succeed, after which its texts are to blame."""
+
+_NONSENSE = 3
+"""Answers of no use in a row, each paid for, after which nothing more is bought."""
+
+_FAULTS = 2
+"""Times that the vector of a text may be none."""
+
+_DELAY, _LONGEST_DELAY = 0.25, 20.0
+_REFUSED, _REFUSED_SHARE = 10, 0.1
+"""Up to so many refused texts, or this share of them, the texts are to blame; above both, the service is."""
+
+_KEPT = "What was embedded is kept, and the next run goes on from there"
+
+
+class Seller(Protocol):
+    """What requests are sent to."""
+
+    def send(self, request: Request) -> "Future[Heard]":
+        """Send a request and return what will come of it."""
+        ...
+
+    def most(self, request: Request) -> int:
+        """Return the tokens that a request can cost, at most."""
+        ...
+
+    def judge(self, outcome: Outcome) -> Outcome:
+        """Return an outcome as it is to be understood."""
+        ...
+
+
+class Buyer:
+    """Buys the vectors of one run: up to `at_once` requests at a time, and patient for so many seconds of waiting."""
+
+    def __init__(self, seller: Seller, dimensions: int, at_once: int, patience: float, reserve: Reserve) -> None:
+        self._seller = seller
+        self._nothing = np.empty((0, dimensions), np.float32)
+        self._patience = patience
+        self._reserve = reserve
+        self._slots = Slots(at_once)
+        self._pace = Pace()
+        self._under_way: dict[Future[Heard], Request] = {}
+        self._again: deque[tuple[float, Request]] = deque()
+        self._error: BaseException | None = None
+        self._answered = self._refused = self._nonsense = 0
+        self._answered_at = self._waited = 0.0
+
+    def buy(self, requests: Iterator[Request]) -> Iterator[Batch]:
+        """Yield what requests bring, as it comes."""
+        next_one: Request | None = None
+        more = True
+        try:
+            while True:
+                if more and next_one is None and self._error is None:
+                    try:
+                        next_one = next(requests, None)
+                    except Exception as error:  # handed on, once what is under way is settled
+                        self._error = error
+                    more = next_one is not None
+                if self._send_one(next_one):
+                    next_one = None
+                    continue
+                if not self._under_way and (self._error is not None or (next_one is None and not self._again)):
+                    break
+                yield from self._settled(self._time_to_next(next_one))
+                if self._error is None and self._waited > self._patience:
+                    self._error = TransientError(
+                        f"the embedding service gave no usable answer for {self._patience:g} seconds. {_KEPT}"
+                    )
+            if self._error is not None:
+                if left := sum(request.reserved for _, request in self._again):
+                    yield Batch((), self._nothing, (), 0, left)
+                raise self._error
+        finally:
+            for future in self._under_way:
+                future.cancel()
+
+    def _ready(self, next_one: Request | None, now: float) -> Request | None:
+        """Return the request whose turn it is: one that is to be sent again first."""
+        if self._again and self._again[0][0] <= now:
+            return self._again[0][1]
+        return next_one
+
+    def _send_one(self, next_one: Request | None) -> bool:
+        """Send a request if one may leave now; return whether it was `next_one`, so that another is needed.
+
+        What is sent again leaves `next_one` as it is.
+        """
+        while self._error is None and len(self._under_way) < self._slots.free_up_to:
+            now = time.monotonic()
+            request = self._ready(next_one, now)
+            if request is None or self._pace.wait(request.tokens, now) > 0:
+                return False
+            if (missing := self._seller.most(request) - request.reserved) > 0:
+                try:
+                    self._reserve(missing)
+                except Exception as error:  # nothing may be spent any more; what is under way comes in
+                    self._error = error
+                    return False
+            if request is not next_one:
+                self._again.popleft()
+            sent = replace(request, reserved=request.reserved + max(0, missing))
+            self._pace.sent(sent.tokens, now)
+            self._under_way[self._seller.send(sent)] = sent
+            if request is next_one:
+                return True
+        return False
+
+    def _time_to_next(self, next_one: Request | None) -> float:
+        """Return in how many seconds something can be sent, if nothing comes in before."""
+        now = time.monotonic()
+        patience = max(0.0, self._patience - self._waited) + 0.01
+        if self._error is not None or len(self._under_way) >= self._slots.free_up_to:
+            return patience
+        waits = [patience]
+        if request := self._ready(next_one, now):
+            waits.append(self._pace.wait(request.tokens, now))
+        if self._again:
+            waits.append(max(0.0, self._again[0][0] - now))
+        return min(waits)
+
+    def _settled(self, seconds: float) -> Iterator[Batch]:
+        """Wait for the end of a request, at most so long, and yield what it brought."""
+        started = time.monotonic()
+        if self._under_way:
+            done, _ = wait(self._under_way, seconds, FIRST_COMPLETED)
+        else:
+            done = set()
+            time.sleep(seconds)
+        self._waited += time.monotonic() - started
+        for future in list(done)[:1]:
+            request = self._under_way.pop(future)
+            heard = future.result()
+            now = time.monotonic()
+            self._pace.heard(request.tokens, heard.headers, now)
+            match self._seller.judge(heard.outcome):
+                case Answered() as answer:
+                    yield from self._take(request, answer, now)
+                case Failed() as failure:
+                    yield from self._failed(request, failure, now)
+                case Refused(reason):
+                    yield from self._halve_or_refuse(replace(request, failures=0), Refusal(reason))
+                case Stopped(error, tokens):
+                    self._stop(error)
+                    charged = request.tokens if tokens is None else tokens
+                    yield Batch((), self._nothing, (), charged, request.reserved)
+
+    def _take(self, request: Request, answer: Answered, now: float) -> Iterator[Batch]:
+        """Yield the vectors of an answer; the texts whose vector is none are asked once more."""
+        self._slots.succeeded()
+        self._answered_at, self._waited = now, 0.0
+        self._nonsense = 0
+        good = [place for place in range(len(request.texts)) if place not in answer.faults]
+        self._answered += len(good)
+        bad: list[tuple[int, Refusal]] = []
+        if answer.faults:
+            faulty = replace(request.part(answer.faults), reserved=0, faults=request.faults + 1)
+            if faulty.faults < _FAULTS:
+                self._later(faulty, now)
+            else:
+                bad = [
+                    (request.positions[place], Refusal(reason, lasting=False))
+                    for place, reason in answer.faults.items()
+                ]
+                self._count_refused(len(bad), bad[0][1])
+        yield Batch(
+            [request.positions[place] for place in good],
+            answer.vectors[good],
+            [request.counts[place] for place in good],
+            request.tokens if answer.tokens is None else answer.tokens,
+            request.reserved,
+            bad,
+        )
+
+    def _failed(self, request: Request, failure: Failed, now: float) -> Iterator[Batch]:
+        """Decide when, and how much of it, is sent again."""
+        charged = request.tokens if failure.tokens is None else failure.tokens
+        if charged:
+            yield Batch((), self._nothing, (), charged, request.reserved)
+            request = replace(request, reserved=0)
+        if failure.busy or failure.slow:
+            self._slots.overrun(now)
+        if failure.busy:
+            self._hold_off(request, failure, now)
+            return
+        self._nonsense += failure.invalid
+        failures = request.failures + 1
+        request = replace(request, failures=failures, failed_at=request.failed_at if request.failures else now)
+        if failure.invalid and self._nonsense >= _NONSENSE:
+            self._stop(PermanentError(f"the embedding service does not answer properly: {failure.reason}. {_KEPT}"))
+        if failures >= _ATTEMPTS and self._answered_at > request.failed_at:
+            again = replace(request, failures=_ATTEMPTS - 2)
+            yield from self._halve_or_refuse(again, Refusal(failure.reason, lasting=False))
+            return
+        if failure.slow and failures > 1 and len(request.texts) > 1:
+            for half in request.halves():
+                self._later(half, now)
+            return
+        delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
+        self._later(request, now + max(delay, failure.wait or 0.0))
+
+    def _hold_off(self, request: Request, failure: Failed, now: float) -> None:
+        """Ask a busy service again when it wants to be asked, and for no more than it can ever give at once."""
+        if failure.wait is not None and failure.wait > self._patience:
+            self._stop(
+                TransientError(
+                    f"{failure.reason}; the service wants to be asked again in {failure.wait:.0f} seconds, which is "
+                    f"later than [embedding] give_up_seconds. {_KEPT}"
+                )
+            )
+        failures = request.failures + 1
+        delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1))
+        self._pace.pause(delay if failure.wait is None else failure.wait, now)
+        request = replace(request, failures=failures, failed_at=now)
+        if len(request.texts) > 1 and request.tokens > self._pace.largest_request:
+            for half in request.halves():
+                self._later(half, now)
+        else:
+            self._later(request, now)
+
+    def _halve_or_refuse(self, request: Request, refusal: Refusal) -> Iterator[Batch]:
+        """Look for the text that is refused: in the halves, until it is alone."""
+        if len(request.texts) > 1:
+            now = time.monotonic()
+            for half in request.halves():
+                self._later(replace(half, failures=request.failures), now)
+            return
+        self._count_refused(1, refusal)
+        yield Batch((), self._nothing, (), 0, request.reserved, [(request.positions[0], refusal)])
+
+    def _count_refused(self, texts: int, refusal: Refusal) -> None:
+        self._refused += texts
+        if self._refused > max(_REFUSED, _REFUSED_SHARE * (self._answered + self._refused)):
+            self._stop(
+                PermanentError(
+                    f"the embedding service refuses {self._refused} of {self._answered + self._refused} texts, so it "
+                    f"is not about single ones: {refusal.reason}. {_KEPT}"
+                )
+            )
+
+    def _later(self, request: Request, ready_at: float) -> None:
+        """Put a request where its turn is."""
+        place = next((i for i, (other, _) in enumerate(self._again) if other > ready_at), len(self._again))
+        self._again.insert(place, (ready_at, request))
+
+    def _stop(self, error: RagError) -> None:
+        self._error = self._error or error
