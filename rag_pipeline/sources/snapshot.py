@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from rag_pipeline.database.statements import statements
-from rag_pipeline.errors import PermanentError, TransientError
+from rag_pipeline.errors import ConfigurationError, PermanentError, TransientError
 from rag_pipeline.handover import LISTING, Snapshot
 from rag_pipeline.model import DocumentRef, Failure, ListingEnd
 from rag_pipeline.parquet import ParquetWriter, count_rows
@@ -37,6 +37,20 @@ def register(connection: Connection[Any], settings: SourceSettings) -> None:
     )
 
 
+def check_language(connection: Connection[Any], settings: SourceSettings) -> None:
+    """Raise `ConfigurationError` for a source whose language Postgres cannot read."""
+    if settings.language is None:
+        return
+    row = connection.execute(statements("snapshots")["source_language"], {"language": settings.language}).fetchone()
+    assert row is not None
+    found, known = row
+    if found is None:
+        raise ConfigurationError(
+            f"language of the source {settings.name} is {settings.language!r}, which Postgres cannot read; "
+            f"it knows {', '.join(known)}, and their ISO codes"
+        )
+
+
 def take_snapshot(
     connection: Connection[Any], workspace: Workspace, settings: SourceSettings, source: Source, progress: Progress
 ) -> Snapshot:
@@ -44,9 +58,12 @@ def take_snapshot(
 
     A listing that raises, or that ends without `ListingEnd`, is incomplete; what it yielded counts all
     the same. A source that a rollback holds is not listed: its snapshot is the pinned manifest.
+
+    Raises `ConfigurationError` as `check_language` does, before anything is listed.
     """
     queries = statements("snapshots")
     started_at = datetime.now(UTC)
+    check_language(connection, settings)
     register(connection, settings)
     folder = workspace.new_folder(settings.name)
     pinned = connection.execute(queries["pinned_manifest"], {"source": settings.name}).fetchone()

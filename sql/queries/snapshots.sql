@@ -5,6 +5,17 @@ values (%(source)s, %(type)s, make_interval(mins => %(stale_after_minutes)s))
 on conflict (source) do update set type = excluded.type, stale_after = excluded.stale_after
 where (known.type, known.stale_after) is distinct from (excluded.type, excluded.stale_after)
 
+-- name: source_language
+-- What the words of a source are read with where it is set to this name or code, null where Postgres has nothing for
+-- it; and the names that it has something for.
+select rag.language(jsonb_build_object('source_language', %(language)s::text), null), array(
+    select cfgname::text
+    from pg_ts_config
+    where cfgnamespace = 'pg_catalog'::regnamespace
+      and rag.language(jsonb_build_object('source_language', cfgname), null) is not null
+    order by 1
+)
+
 -- name: pinned_manifest
 -- The snapshot that a rollback holds the source at, and the folder of its manifest.
 select sources.pinned_snapshot, snapshots.manifest

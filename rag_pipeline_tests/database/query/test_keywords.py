@@ -223,6 +223,21 @@ def test_another_language_of_the_source_reads_all_words_anew_and_embeds_nothing(
     assert pipeline.verify("pages").equal
 
 
+@pytest.mark.parametrize("language", ["tlh", "klingon", "simple", "germn"])
+def test_a_language_of_a_source_that_postgres_cannot_read_is_refused(settings: Settings, language: str) -> None:
+    pipeline, world = scripted(settings, "pages")
+    world.documents = {"a.md": Entry("Die Häuser", PUBLIC)}
+    source = pipeline.settings.sources[0].model_copy(update={"language": language})
+    pipeline.settings = pipeline.settings.model_copy(update={"sources": (source,)})
+    with pytest.raises(
+        ConfigurationError, match=f"source pages is '{language}'.* german, greek, .*ISO codes"
+    ) as refused:
+        pipeline.refresh("pages")
+    assert "simple" not in str(refused.value).partition("knows")[2]
+    with pipeline.connected() as connection:
+        assert connection.execute("select count(*) from rag.snapshots").fetchone() == (0,)
+
+
 def test_weights_follow_the_average_length_by_steps(settings: Settings) -> None:
     pipeline, world = scripted(settings, "pages")
     world.documents = {f"{number}.md": Entry(f"short note {number}", PUBLIC) for number in range(20)}
