@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, members, refresh, serve, setup, state, ui
+from rag_pipeline.cli import ask, audit, database, members, refresh, serve, setup, state, ui, usage
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
@@ -53,6 +53,7 @@ for _verb in (
     refresh.rollback,
     state.status,
     state.quarantine,
+    usage.usage,
     ask.search,
     audit.verify,
     audit.housekeeping,

@@ -17,8 +17,9 @@ from types import MappingProxyType
 _PER_MILLION = Decimal(1_000_000)
 _SMALLEST = Decimal("1e-9")
 _NONE: Mapping[str, Decimal] = MappingProxyType({})
-# Weights that were loaded here are named by their hash, and vectors without meaning need none.
-_LOCAL = re.compile(r"hashed/|[^@]+@[0-9a-f]{8}\b")
+# Weights that were loaded here are named by their hash (``model@1f0d…/384``), and vectors without meaning need none.
+_LOCAL = re.compile(r"hashed/\d+|.+@[0-9a-f]{8,}(\.\w+)?/\d+")
+_HOSTED = re.compile(r"(?P<name>.+?)(#[\w.-]+)?(/\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,12 @@ def price(model: str, given: Mapping[str, Decimal] = _NONE) -> Price | None:
 
 def api_name(model: str) -> str | None:
     """Return what the API calls a model, without what its `Embedder` adds to it; None for one that runs here."""
-    if _LOCAL.match(model):
+    # What a model reads before a passage stands behind its name: ``model/1536+"passage: "``.
+    bare = re.sub(r'\+".*"$', "", model, flags=re.DOTALL)
+    if _LOCAL.fullmatch(bare):
         return None
-    return re.sub(r"/\d+$", "", model)
+    hosted = _HOSTED.fullmatch(bare)
+    return hosted["name"] if hosted else bare
 
 
 @cache

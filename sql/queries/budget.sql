@@ -16,10 +16,11 @@ amounts as (
     select changed_at >= month.start - interval '1 hour', run_id, cost_usd, true
     from rag.budget_reservations, month
 )
-select coalesce(sum(cost_usd) filter (where this_month), 0),
-    coalesce(sum(cost_usd) filter (where run_id = %(run_id)s), 0),
-    coalesce(sum(cost_usd) filter (where this_month and reserved), 0),
-    (select ((start + interval '1 month') at time zone 'UTC')::date from month)
+select coalesce(sum(cost_usd) filter (where this_month), 0) as month_usd,
+    coalesce(sum(cost_usd) filter (where run_id = %(run_id)s), 0) as run_usd,
+    coalesce(sum(cost_usd) filter (where this_month and reserved), 0) as in_flight_usd,
+    -- Added where months have days, not hours.
+    (select (start at time zone 'UTC' + interval '1 month')::date from month) as next_month
 from amounts
 
 -- name: reserve

@@ -52,6 +52,7 @@ def test_the_verbs_are_those_of_the_design() -> None:
         "status",
         "sources",
         "quarantine",
+        "usage",
         "verify",
         "housekeeping",
         "search",
@@ -119,7 +120,9 @@ def test_init_names_what_is_in_its_way(folder: Path) -> None:
     refused("init file", "is a file")
 
 
-@pytest.mark.parametrize("verb", ["refresh", "status", "sources", "verify", "quarantine", "housekeeping", "db url"])
+@pytest.mark.parametrize(
+    "verb", ["refresh", "status", "sources", "verify", "quarantine", "usage", "housekeeping", "db url"]
+)
 def test_without_rag_toml_every_verb_says_how_to_begin(verb: str) -> None:
     refused(verb, "no rag.toml in", "rag-pipeline init")
 

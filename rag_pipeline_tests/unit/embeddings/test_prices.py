@@ -33,6 +33,25 @@ def test_the_list_names_where_and_when_each_figure_was_read(model: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("text-embedding-3-small", "text-embedding-3-small"),
+        ("text-embedding-3-small/512", "text-embedding-3-small"),
+        ('text-embedding-3-small#2026-05/512+"a /9 + \\"b\\" "', "text-embedding-3-small"),
+        ("intfloat/e5-large/1024", "intfloat/e5-large"),
+        ("models/7/768", "models/7"),
+        ("textembedding-gecko@003/768", "textembedding-gecko@003"),
+        ("@cf/baai/bge-m3/1024", "@cf/baai/bge-m3"),
+        ("hashed/64", None),
+        ("BAAI/bge-small-en-v1.5@68807e3f/384", None),
+        ('intfloat/multilingual-e5-small@68807e3f0a.1/384+"passage: "', None),
+    ],
+)
+def test_what_an_embedder_adds_to_a_name_is_taken_off(model: str, name: str | None) -> None:
+    assert api_name(model) == name
+
+
+@pytest.mark.parametrize(
     "model", ["text-embedding-3-small", "text-embedding-3-small/1536", "text-embedding-3-small/512"]
 )
 def test_a_model_is_found_whatever_its_size(model: str) -> None:
