@@ -18,50 +18,10 @@ _BYTES = 4
 """Bytes of one shingle hash, an unsigned number, little endian."""
 
 
-def similarity(a: bytes, b: bytes) -> float:
-    """Return the likeness of two chunks by their shingles: from 0, nothing in common, to 1, the same.
+def similarities(sets: Sequence[bytes]) -> "NDArray[np.float64]":
+    """Return the likeness of each chunk, by its shingles, to each one before it (row to column); the rest is 0.
 
-    Without shingles there is nothing in common.
-    """
-    return float(_similarities([a, b])[1, 0])
-
-
-def without_duplicates(
-    candidates: Sequence[Candidate], threshold: float
-) -> tuple[tuple[Candidate, ...], dict[str, tuple[str, ...]]]:
-    """Return the survivors in their order, and the chunk_ids of the twins of each survivor that has some.
-
-    A candidate falls when its likeness to a better one that has survived is at least `threshold`; it is then
-    a twin of the survivor that it is most like. Equal texts are wholly alike. Those that fell take nobody
-    with them: a chain of small differences does not make its ends twins.
-    """
-    survivors: list[int] = []
-    by_text: dict[str, int] = {}
-    twins: dict[str, list[str]] = {}
-    likeness = _similarities([candidate.shingles for candidate in candidates])
-    for index, candidate in enumerate(candidates):
-        best = by_text.get(candidate.text)
-        if best is None and survivors:
-            nearest = survivors[int(likeness[index, survivors].argmax())]
-            best = nearest if likeness[index, nearest] >= threshold else None
-        if best is None:
-            survivors.append(index)
-            by_text[candidate.text] = index
-        else:
-            twins.setdefault(candidates[best].chunk_id, []).append(candidate.chunk_id)
-    return (
-        tuple(candidates[index] for index in survivors),
-        {survivor: tuple(fallen) for survivor, fallen in twins.items()},
-    )
-
-
-def reasons(twins: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return, for each chunk that fell, the words that say why."""
-    return {twin: f"near-duplicate of {survivor}" for survivor, fallen in twins.items() for twin in fallen}
-
-
-def _similarities(sets: Sequence[bytes]) -> "NDArray[np.float64]":
-    """The likeness of each chunk to each one before it; the rest is 0.
+    It goes from 0, nothing in common, to 1, the same; without shingles there is nothing in common.
 
     Most hashes belong to one chunk alone and cannot make two alike, so they are set aside first. Then each
     chunk marks its hashes, and those before it count their marks.
@@ -86,3 +46,37 @@ def _similarities(sets: Sequence[bytes]) -> "NDArray[np.float64]":
         found[index, :index] = common / (sizes[:index] + sizes[index] - common)
         marked[names[start:end]] = False
     return found
+
+
+def without_duplicates(
+    candidates: Sequence[Candidate], threshold: float
+) -> tuple[tuple[Candidate, ...], dict[str, tuple[str, ...]]]:
+    """Return the survivors in their order, and the chunk_ids of the twins of each survivor that has some.
+
+    A candidate falls when its likeness to a better one that has survived is at least `threshold`; it is then
+    a twin of the survivor that it is most like. Equal texts are wholly alike. Those that fell take nobody
+    with them: a chain of small differences does not make its ends twins.
+    """
+    survivors: list[int] = []
+    by_text: dict[str, int] = {}
+    twins: dict[str, list[str]] = {}
+    likeness = similarities([candidate.shingles for candidate in candidates])
+    for index, candidate in enumerate(candidates):
+        best = by_text.get(candidate.text)
+        if best is None and survivors:
+            nearest = survivors[int(likeness[index, survivors].argmax())]
+            best = nearest if likeness[index, nearest] >= threshold else None
+        if best is None:
+            survivors.append(index)
+            by_text[candidate.text] = index
+        else:
+            twins.setdefault(candidates[best].chunk_id, []).append(candidate.chunk_id)
+    return (
+        tuple(candidates[index] for index in survivors),
+        {survivor: tuple(fallen) for survivor, fallen in twins.items()},
+    )
+
+
+def reasons(twins: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return, for each chunk that fell, the words that say why."""
+    return {twin: f"near-duplicate of {survivor}" for survivor, fallen in twins.items() for twin in fallen}

@@ -6,47 +6,19 @@ questions what is in documents that resemble his, so a hit has a rank and no sco
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One chunk that answers, with the section around it (`window`).
+class Found:
+    """One chunk that answers, with the section around it (`window`): what of it a caller may see.
 
     `chunk_id` is stable while the document and the chunk's text stay. `position` is the chunk's offset, in
     characters, in the document's canonical text. `place` says where that is in the source, as far as it has
     such places: ``pages``, ``lines`` and ``seconds`` are first and last, ``speakers`` names, ``symbol`` a name.
-    `stale`: the source was last confirmed longer ago than its settings allow. `twins` are the chunk_ids of
-    near-duplicates, among what the caller may read, that this hit stands for.
-    """
-
-    chunk_id: str
-    document_id: str
-    source: str
-    uri: str
-    title: str
-    heading_path: tuple[str, ...]
-    text: str
-    window: str
-    modified_at: datetime | None
-    position: int
-    place: Mapping[str, Any]
-    stale: bool = False
-    twins: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "heading_path", tuple(self.heading_path))
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk that one of the two searches found: what a hit shows, and what the layers decide by.
-
-    `window_position` is the offset of `window` in the document's canonical text. `vector_rank` and
-    `keyword_rank` count from 1; None: that search did not find it. `score` is the fused score, larger is
-    better, comparable within one search only. `shingles` are as `rag_pipeline.chunks.shingles` makes them.
+    `stale`: the source was last confirmed longer ago than its settings allow.
     """
 
     chunk_id: str
@@ -61,32 +33,39 @@ class Candidate:
     position: int
     place: Mapping[str, Any]
     stale: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading_path", tuple(self.heading_path))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(Found):
+    """What a search gives back. `twins` are the chunk_ids of near-duplicates that it stands for.
+
+    They are among what the caller may read.
+    """
+
+    twins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Found):
+    """What the layers decide by, beside what a hit shows.
+
+    `window_position` is the offset of `window` in the document's canonical text. `vector_rank` and
+    `keyword_rank` count from 1; None: that search did not find it. `score` is the fused score, larger is
+    better, comparable within one search only. `shingles` are as `rag_pipeline.chunks.shingles` makes them.
+    """
+
     window_position: int
     vector_rank: int | None
     keyword_rank: int | None
     score: float
     shingles: bytes
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "heading_path", tuple(self.heading_path))
-
     def hit(self, twins: Iterable[str] = ()) -> Hit:
         """Return what of it a caller may see."""
-        return Hit(
-            chunk_id=self.chunk_id,
-            document_id=self.document_id,
-            source=self.source,
-            uri=self.uri,
-            title=self.title,
-            heading_path=self.heading_path,
-            text=self.text,
-            window=self.window,
-            modified_at=self.modified_at,
-            position=self.position,
-            place=self.place,
-            stale=self.stale,
-            twins=tuple(twins),
-        )
+        return Hit(**{each.name: getattr(self, each.name) for each in fields(Found)}, twins=tuple(twins))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.chunks.shingles import shingles
-from rag_pipeline.query.duplicates import reasons, similarity, without_duplicates
+from rag_pipeline.query.duplicates import reasons, similarities, without_duplicates
 from rag_pipeline.query.hits import Candidate
 from rag_pipeline_tests.unit.query.candidates import candidate, ranked_candidates, texts
 
@@ -17,7 +17,7 @@ thresholds = st.floats(0.05, 1)
 
 
 def likeness(one: str, other: str) -> float:
-    return similarity(shingles(one), shingles(other))
+    return float(similarities([shingles(one), shingles(other)])[1, 0])
 
 
 def jaccard(one: str, other: str) -> float:
@@ -43,7 +43,7 @@ def test_a_text_is_wholly_like_itself(text: str) -> None:
 
 def test_texts_without_a_common_shingle_are_not_alike() -> None:
     assert likeness("one two three four five six", "six five four three two one") == 0
-    assert similarity(b"", b"") == similarity(b"", shingles("text")) == 0
+    assert not similarities([b"", b"", shingles("text")]).any()
 
 
 @given(st.permutations(range(40)))
