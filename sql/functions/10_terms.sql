@@ -78,7 +78,9 @@ create or replace function rag.found_by(title text, heading_path text[], content
 language sql immutable parallel safe
 as $$
     select left(
-        case when title = coalesce(heading_path[1], '') then '' else title || ' ' end || array_to_string(heading_path, ' '), 2000
+        case when title = coalesce(heading_path[1], '') then '' else title || ' ' end
+            || array_to_string(heading_path, ' '),
+        2000
     ) || ' ' || content;
 $$;
 comment on function rag.found_by(text, text[], text) is 'The text of a chunk under its title and headings.';
@@ -89,7 +91,8 @@ language sql immutable parallel safe
 as $$
     select ' ' || btrim(regexp_replace(lower(content), '[^[:alnum:]]+', ' ', 'g')) || ' ';
 $$;
-comment on function rag.spelled(text) is 'The words of a text as they are written, in lower case, a blank between and around them.';
+comment on function rag.spelled(text)
+    is 'The words of a text as they are written, in lower case, a blank between and around them.';
 
 -- BM25 (Robertson and Zaragoza 2009), k1 1.2 and b 0.75: what a term that occurs this often in a chunk of this
 -- length adds to its score, before it is multiplied by the rarity of the term, which is the question's part.
@@ -153,9 +156,11 @@ comment on function rag.merge_pending_terms() is 'Merge new entries into the ind
 revoke all on function rag.merge_pending_terms() from public;
 grant execute on function rag.merge_pending_terms() to rag_writer;
 
-revoke all on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
+revoke all on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text),
+    rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
     rag.term_weight(int, int, real), rag.term_place(text), rag.term_weights(tsvector, int, real),
     rag.average_in_force(numeric, numeric) from public;
-grant execute on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text), rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
+grant execute on function rag.language(jsonb, text), rag.words(text), rag.terms(text, text),
+    rag.found_by(text, text[], text), rag.spelled(text), rag.term_places(tsvector),
     rag.term_weight(int, int, real), rag.term_place(text), rag.term_weights(tsvector, int, real),
     rag.average_in_force(numeric, numeric) to rag_writer;

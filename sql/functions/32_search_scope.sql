@@ -54,7 +54,8 @@ begin
               and (only_languages is null or found.language = any (only_languages)
                    or lower((found.front_matter || found.metadata) ->> 'language') = any (only_languages)
                    or found.language in (
-                       select rag.language(jsonb_build_object('language', asked), null) from unnest(only_languages) as asked
+                       select rag.language(jsonb_build_object('language', asked), null)
+                       from unnest(only_languages) as asked
                    ))
         );
         visible := (
@@ -63,7 +64,9 @@ begin
             ) as counted
         );
     end if;
-    for phrase in select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match) loop
+    for phrase in
+        select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match)
+    loop
         held := '{}';
         searched := false;
         foreach spoken in array languages loop
@@ -101,7 +104,8 @@ begin
     end if;
 end;
 $$;
-comment on function rag.search_scope(text, text[], text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, bigint)
-    is 'What a caller''s search looks at.';
+comment on function rag.search_scope(
+    text, text[], text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, bigint
+) is 'What a caller''s search looks at.';
 revoke all on function rag.search_scope(text, text[], text[], text[], text, text[], timestamptz, timestamptz,
     timestamptz, jsonb, bigint) from public;

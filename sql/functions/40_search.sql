@@ -5,9 +5,9 @@
 -- Without a query vector it is a keyword search, without words a vector search. Each half brings its best
 -- `candidates`; every candidate is then given its exact score in both, and the two are fused: `convex` adds the
 -- scores, each less its mean and divided by its standard deviation over the candidates, with a weight (Bruch, Gai and
--- Ingber 2023); `reciprocal_rank` adds 1 / (60 + rank), with the same weight (Cormack, Clarke and Büttcher 2009). The score is
--- comparable within one search only. With `explain` one more row, whose chunk_id is null, says in `layers` which ways
--- the search took and how long they were.
+-- Ingber 2023); `reciprocal_rank` adds 1 / (60 + rank), with the same weight (Cormack, Clarke and Büttcher 2009). The
+-- score is comparable within one search only. With `explain` one more row, whose chunk_id is null, says in `layers`
+-- which ways the search took and how long they were.
 create or replace function rag.search(
     question        text,
     principals      text[],
@@ -61,7 +61,8 @@ declare
     matching   record;
 begin
     if query_vector is not null and query_model is distinct from live_model then
-        raise exception 'the query was embedded with %, the index with %', coalesce(query_model, 'an unnamed model'), live_model
+        raise exception 'the query was embedded with %, the index with %',
+            coalesce(query_model, 'an unnamed model'), live_model
             using hint = 'Use the model of the index, or publish a generation of the other model.',
                   errcode = 'invalid_parameter_value';
     end if;
@@ -113,7 +114,8 @@ begin
             keyword_rank,
             case
                 when fusion = 'reciprocal_rank' then
-                    coalesce(vector_weight / (60 + vector_rank), 0) + coalesce((1 - vector_weight) / (60 + keyword_rank), 0)
+                    coalesce(vector_weight / (60 + vector_rank), 0)
+                    + coalesce((1 - vector_weight) / (60 + keyword_rank), 0)
                 else
                     case when query_vector is null then 0 else vector_weight end
                         * coalesce((nearness - usual_nearness) / nearness_spread, 0)

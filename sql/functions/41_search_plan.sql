@@ -1,5 +1,5 @@
--- The plans of the statements that a search runs in its two halves; not the search itself. Without numbers of rows, which
--- would count what the caller may not read. Volatile, because a stable function may not explain.
+-- The plans of the statements that a search runs in its two halves; not the search itself. Without numbers of rows,
+-- which would count what the caller may not read. Volatile, because a stable function may not explain.
 create or replace function rag.search_plan(
     question        text,
     principals      text[],

@@ -25,13 +25,18 @@ language sql stable security definer
 set search_path from current
 as $$
     with lists as materialized (select rag.visible_acl_ids(principals) as acl_id),
+    -- What cannot be a chunk_id names nothing.
+    named as materialized (
+        select decode(substr(chunk_id, 1, 32), 'hex') as document_hash, decode(substr(chunk_id, 34), 'hex') as local_id
+        where chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$'
+    ),
     hit as (
         select documents.*, chunks.start_offset, chunks.end_offset, chunks.section_id,
             array_position(documents.section_ids, chunks.section_id) as number
         from documents
         join chunks on chunks.doc_key = documents.doc_key
-        where documents.document_hash = case when chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' then decode(substr(chunk_id, 1, 32), 'hex') end
-          and chunks.local_id = case when chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' then decode(substr(chunk_id, 34), 'hex') end
+        where documents.document_hash = (select named.document_hash from named)
+          and chunks.local_id = (select named.local_id from named)
           and documents.acl_id in (select acl_id from lists)
           and chunks.acl_id in (select acl_id from lists)
     )
@@ -50,6 +55,7 @@ as $$
     join rag.confirmed_sources(array[hit.source]) as confirmed on confirmed.source = hit.source
     order by wanted.number;
 $$;
-comment on function rag.window(text, text[], int, int) is 'The sections around a chunk that a caller with these principals may read.';
+comment on function rag.window(text, text[], int, int)
+    is 'The sections around a chunk that a caller with these principals may read.';
 revoke all on function rag.window(text, text[], int, int) from public;
 grant execute on function rag.window(text, text[], int, int) to rag_reader, rag_writer;
