@@ -82,6 +82,11 @@ CHUNKS = pa.schema(
     ]
 )
 
+REFUSED = pa.schema(
+    [pa.field("document_hash", pa.binary()), pa.field("reason", pa.string()), pa.field("lasting", pa.bool_())]
+)
+"""One row a document with a text that the model refused; without such there is no file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -174,8 +179,9 @@ class Chunked:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Every chunk's text now has a vector in the store.
+    """Every chunk's text now has a vector in the store, or its document is in ``refused.parquet``.
 
+    `chunked` counts those documents among its failures.
     Of the distinct `texts_wanted` the store had `texts_found`, which saved `tokens_saved`; `cost_usd` is None when
     nobody knows the model's price.
     """

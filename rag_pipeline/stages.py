@@ -136,6 +136,7 @@ class Pipeline:
                 guards,
                 self.generation,
                 self.recipe.parser_version,
+                self.recipe.model,
                 everything=everything,
             )
 

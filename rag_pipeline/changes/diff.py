@@ -29,6 +29,7 @@ def find_changes(
     guards: Guards,
     generation: int,
     parser_version: int,
+    model: str,
     everything: bool = False,
 ) -> Changes:
     """Write ``changes.parquet`` and return the counts.
@@ -45,7 +46,8 @@ def find_changes(
     connection.execute(queries["analyze_listed"])
     with connection.transaction():
         revision, published = connection.execute(queries["source_state"], source).fetchone() or (0, 0)
-        connection.execute(queries["classify"], source | {"everything": everything, "parser_version": parser_version})
+        given = {"everything": everything, "parser_version": parser_version, "model": model}
+        connection.execute(queries["classify"], source | given)
         if snapshot.complete and not everything:
             connection.execute(queries["find_moves"])
         if not everything:

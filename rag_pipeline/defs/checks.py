@@ -112,13 +112,20 @@ def within_bounds(workspace: Workspace, chunked: Chunked, max_tokens: int) -> dg
 
 
 def dimensions(connection: Connection[Any], workspace: Workspace, embedded: Embedded) -> dg.AssetCheckResult:
-    """Fail when a text of this refresh has no vector, or one of another length than the generation's."""
+    """Fail when a text of this refresh has no vector, or one of another length than the generation's.
+
+    Not when its document is set aside, because the model refuses a text of it.
+    """
     changes = embedded.chunked.changes
     query = statements("checks")["fitting_vectors"]
     texts = fitting = 0
-    with workspace.file(changes.hashes.snapshot.folder, "chunks.parquet").open("rb") as handle:
-        for batch in pq.ParquetFile(handle).iter_batches(_LOOK_UP, columns=["embed_hash"]):
-            hashes = batch.column(0).unique().to_pylist()
+    folder = changes.hashes.snapshot.folder
+    file = workspace.file(folder, "refused.parquet")
+    refused = {row["document_hash"] for row in read_rows(file, ["document_hash"])} if file.exists() else set[bytes]()
+    with workspace.file(folder, "chunks.parquet").open("rb") as handle:
+        for batch in pq.ParquetFile(handle).iter_batches(_LOOK_UP, columns=["embed_hash", "document_hash"]):
+            documents = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            hashes = list({embed_hash for embed_hash, document in documents if document not in refused})
             values = {"generation": changes.generation, "model": embedded.model, "hashes": hashes}
             (found,) = connection.execute(query, values).fetchone() or (0,)
             texts += len(hashes)

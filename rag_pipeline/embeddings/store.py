@@ -11,20 +11,27 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from pgvector import HalfVector
 from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.embeddings import Batch, Embedder, Refusal
+from rag_pipeline.embeddings import Batch, Embedder, Refusal, Sample
 from rag_pipeline.embeddings.budget import Budget
+from rag_pipeline.embeddings.drift import difference, model_changed
 from rag_pipeline.embeddings.lookup import Wanted, look_up
+from rag_pipeline.embeddings.refused import quarantine_refused
+from rag_pipeline.errors import RagError
 from rag_pipeline.handover import Chunked, Embedded
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.progress import Progress
 from rag_pipeline.workspace import Workspace
 
 _LOOK_UP = 2_000
+_SAMPLE_TOKENS = 64
+"""More than the sample costs."""
+
 _BOUGHT_TYPES = {"model": "text", "embed_hash": "bytea", "embedding": "halfvec", "tokens": "int4"}
 
 
@@ -67,6 +74,7 @@ def embed_missing(
         store.note(wanted)
     if total:
         connection.execute(statements("embeddings")["create_bought"])
+        bought.add(*store.check_sample(embedder))
         under_way: dict[int, bytes] = {}
         texts = _missing_texts(connection, workspace, chunked, embedder.model, under_way, bought.refused)
         for batch in embedder.embed(texts, budget.reserve):
@@ -80,7 +88,7 @@ def embed_missing(
             progress("embeddings", bought.texts + len(bought.refused), total)
     progress("embeddings", bought.texts, bought.texts)
     return Embedded(
-        chunked,
+        quarantine_refused(workspace, chunked, bought.refused),
         embedder.model,
         chunked.chunks,
         bought.texts,
@@ -119,9 +127,35 @@ class _Store:
             },
         )
 
+    def check_sample(self, embedder: Embedder) -> tuple[int, Decimal | None]:
+        """Compare the model behind a service with the one that was there at first; return what that cost.
+
+        Raises `PermanentError` when it is another one, and whatever keeps the service from answering.
+        """
+        queries = statements("embeddings")
+        self.budget.reserve(_SAMPLE_TOKENS)
+        try:
+            sample = embedder.sample()
+        except RagError:
+            self.budget.spend(_SAMPLE_TOKENS, 0)
+            raise
+        tokens = sample.tokens if sample else 0
+        with self.connection.transaction():
+            if sample:
+                self._charge("sample", 0, tokens)
+                kept = {"embedding": HalfVector(sample.vector), "answered_as": sample.answered_as}
+                self.connection.execute(queries["keep_sample"], {"model": self.model} | kept)
+            self.budget.spend(_SAMPLE_TOKENS, tokens)
+        row = self.connection.execute(queries["kept_sample"], {"model": self.model}).fetchone()
+        if sample and row:
+            first = row[0].to_numpy().astype(np.float32)
+            if what := difference(Sample(first / np.linalg.norm(first), row[1], 0), sample):
+                raise model_changed(self.model, what)
+        return tokens, self.budget.cost(tokens)
+
     def keep(self, batch: Batch, hashes: list[bytes]) -> None:
         """Commit a batch and what it cost, together."""
-        queries, cost = statements("embeddings"), self.budget.cost(batch.tokens)
+        queries = statements("embeddings")
         with self.connection.transaction():
             if hashes:
                 rows = zip(hashes, batch.vectors, batch.counts, strict=True)
@@ -134,19 +168,22 @@ class _Store:
                 self.connection.execute(queries["keep_bought"])
                 self.connection.execute(queries["clear_bought"])
             if hashes or batch.tokens:
-                self.connection.execute(
-                    queries["add_usage"],
-                    {
-                        "run_id": self.run_id,
-                        "source": self.source,
-                        "model": self.model,
-                        "purpose": "index" if hashes else "lost",
-                        "texts": len(hashes),
-                        "tokens": batch.tokens,
-                        "cost_usd": cost,
-                    },
-                )
+                self._charge("index" if hashes else "lost", len(hashes), batch.tokens)
             self.budget.spend(batch.reserved, batch.tokens)
+
+    def _charge(self, purpose: str, texts: int, tokens: int) -> None:
+        self.connection.execute(
+            statements("embeddings")["add_usage"],
+            {
+                "run_id": self.run_id,
+                "source": self.source,
+                "model": self.model,
+                "purpose": purpose,
+                "texts": texts,
+                "tokens": tokens,
+                "cost_usd": self.budget.cost(tokens),
+            },
+        )
 
 
 def _missing_texts(

@@ -61,6 +61,7 @@ _CHUNK_TYPES = {
     "embed_hash": "bytea",
     "shingles": "bytea",
 }
+_REFUSED_TYPES = {"document_hash": "bytea", "reason": "text", "lasting": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,29 @@ class Written:
 _NOTHING = Written()
 
 
-def load_staging(connection: Connection[Any], workspace: Workspace, folder: str) -> None:
-    """COPY the stage files of a refresh into temporary tables of this session."""
+def load_staging(connection: Connection[Any], workspace: Workspace, folder: str, model: str) -> None:
+    """COPY the stage files of a refresh into temporary tables of this session; what `model` refused is set aside."""
     queries = statements("staging")
-    for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms"):
+    for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms", "staged_refused"):
         connection.execute(queries[f"create_{table}"])
     for name, columns in (("documents", _DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
         rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
         copy_rows(connection, f"staged_{name}", columns, rows)
+    if (refused := workspace.file(folder, "refused.parquet")).exists():
+        copy_rows(connection, "staged_refused", _REFUSED_TYPES, read_tuples(refused, _REFUSED_TYPES))
+        set_refused_aside(connection, model)
     connection.execute(queries["small_samples"])
     connection.execute(queries["enough_memory"])
     connection.execute(queries["analyze_staging"])
+
+
+def set_refused_aside(connection: Connection[Any], model: str) -> int:
+    """Quarantine the staged documents that are refused; return how many."""
+    queries = statements("staging")
+    aside = connection.execute(queries["set_refused_aside"], {"model": model}).rowcount
+    connection.execute(queries["drop_refused_sections"])
+    connection.execute(queries["drop_refused_chunks"])
+    return aside
 
 
 def publish(
@@ -107,7 +120,7 @@ def publish(
     snapshot = changes.hashes.snapshot
     quiet = not (changes.touched or changes.restamped or chunked.quarantined or changes.released or changes.approvals)
     if not quiet:
-        load_staging(connection, workspace, snapshot.folder)
+        load_staging(connection, workspace, snapshot.folder, embedded.model)
     source = {"source": snapshot.source}
     with connection.transaction():
         connection.execute(queries["lock_source"], source)

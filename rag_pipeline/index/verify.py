@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.statements import statements
 from rag_pipeline.handover import Chunked
-from rag_pipeline.index.publish import load_staging
+from rag_pipeline.index.publish import load_staging, set_refused_aside
 from rag_pipeline.recipe import Recipe
 from rag_pipeline.workspace import Workspace
 
@@ -49,8 +49,10 @@ def recount(connection: Connection[Any], generation: int) -> None:
 def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked, recipe: Recipe) -> Verification:
     """Compare the published rows of a source with those that ``everything`` computed anew."""
     snapshot = chunked.changes.hashes.snapshot
-    load_staging(connection, workspace, snapshot.folder)
+    load_staging(connection, workspace, snapshot.folder, recipe.model)
     asked = {"source": snapshot.source, "model": recipe.model, "language": recipe.language}
+    connection.execute(statements("staging")["find_known_refused"], asked)
+    refused = set_refused_aside(connection, recipe.model)
     connection.execute(statements("publish")["settle_languages"], asked)
     counts: dict[str, int] = {}
     examples: list[str] = []
@@ -61,7 +63,7 @@ def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked,
     return Verification(
         source=snapshot.source,
         documents=chunked.changes.published,
-        quarantined=chunked.quarantined,
+        quarantined=chunked.quarantined + refused,
         examples=tuple(examples),
         **counts,
     )

@@ -44,7 +44,8 @@ where sources.source = %(source)s
 -- name: classify
 -- The diff: every listed or published document that is not simply unchanged, with its category.
 -- One of which only the version token is new is restamped, so that it need not be read again.
--- A document whose new content is already known not to parse stays quarantined until it or the parser changes.
+-- A document whose new content is already known not to parse, or to be refused by the model, stays quarantined until
+-- it, the parser or the model changes.
 create temp table diff as
 with published as (
     select documents.*, access_lists.allow, access_lists.deny
@@ -91,6 +92,7 @@ compared as (
         on quarantine.document_hash = listed.document_hash
         and quarantine.content_hash = listed.content_hash
         and quarantine.parser_version = %(parser_version)s
+        and coalesce(quarantine.refused_by, %(model)s) = %(model)s
         and not %(everything)s
         and listed.content_hash is distinct from published.content_hash
 )

@@ -20,3 +20,13 @@ truncate bought
 -- What a run asked of a model.
 insert into rag.usage_ledger (run_id, source, model, purpose, texts, tokens, cost_usd)
 values (%(run_id)s, %(source)s, %(model)s, %(purpose)s, %(texts)s, %(tokens)s, %(cost_usd)s)
+
+-- name: keep_sample
+-- The first vector of the sample is the one that all later ones are compared with.
+insert into rag.embedding_samples (model, answered_as, embedding)
+values (%(model)s, %(answered_as)s, %(embedding)s)
+on conflict (model) do nothing
+
+-- name: kept_sample
+-- What the model gave when it was first used.
+select embedding, answered_as from rag.embedding_samples where model = %(model)s

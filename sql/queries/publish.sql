@@ -284,14 +284,17 @@ where source = %(source)s and document_hash = any (%(released)s)
 -- name: add_quarantine
 -- What could not be read, with the access of its listing; counted again only when it was tried again.
 insert into rag.quarantine as known (
-    document_hash, source, document_id, uri, reason, content_hash, parser_version, acl_id
+    document_hash, source, document_id, uri, reason, content_hash, parser_version, acl_id, refused_by
 )
-select document_hash, %(source)s, document_id, uri, failure, content_hash, %(parser_version)s, acl_id
+select document_hash, %(source)s, document_id, uri, failure, content_hash, %(parser_version)s, acl_id, refused_by
 from staged_documents
 where category = 'quarantined'
 on conflict (document_hash) do update
 set reason = excluded.reason, content_hash = excluded.content_hash, parser_version = excluded.parser_version,
-    acl_id = excluded.acl_id, uri = excluded.uri, last_seen = now(), attempts = known.attempts + 1
+    acl_id = excluded.acl_id, uri = excluded.uri, last_seen = now(), attempts = known.attempts + 1,
+    refused_by = coalesce(
+        excluded.refused_by, case when known.content_hash = excluded.content_hash then known.refused_by end
+    )
 where (known.reason, known.content_hash, known.parser_version, known.acl_id)
         is distinct from (excluded.reason, excluded.content_hash, excluded.parser_version, excluded.acl_id)
    or excluded.content_hash is null

@@ -23,7 +23,8 @@ create temp table staged_documents (
     section_ids     bytea[],
     section_starts  int[],
     places          jsonb,
-    failure         text
+    failure         text,
+    refused_by      text
 )
 
 -- name: create_staged_sections
@@ -61,6 +62,41 @@ create temp table staged_terms (
     terms     tsvector not null,
     length    int not null
 )
+
+-- name: create_staged_refused
+-- The documents with a text that the model refused; what is not lasting is tried again.
+create temp table staged_refused (
+    document_hash bytea not null,
+    reason        text not null,
+    lasting       boolean not null
+)
+
+-- name: find_known_refused
+-- The documents of which it is known already that the model refuses a text of this very content.
+insert into staged_refused (document_hash, reason, lasting)
+select quarantine.document_hash, quarantine.reason, quarantine.content_hash is not null
+from rag.quarantine
+join staged_documents as staged using (document_hash)
+where quarantine.refused_by = %(model)s and coalesce(quarantine.content_hash, staged.content_hash) = staged.content_hash
+  and staged.category in ('added', 'changed', 'restored')
+
+-- name: set_refused_aside
+-- They are quarantined like those that cannot be read: what is published of them stays.
+update staged_documents as staged
+set category = 'quarantined', failure = refused.reason, refused_by = %(model)s,
+    content_hash = case when refused.lasting then staged.content_hash end
+from staged_refused as refused
+where staged.document_hash = refused.document_hash and staged.category in ('added', 'changed', 'restored')
+
+-- name: drop_refused_sections
+-- And nothing of them is merged.
+delete from staged_sections using staged_refused
+where staged_sections.document_hash = staged_refused.document_hash
+
+-- name: drop_refused_chunks
+-- Nor of their chunks.
+delete from staged_chunks using staged_refused
+where staged_chunks.document_hash = staged_refused.document_hash
 
 -- name: small_samples
 -- Sizes and a rough spread are all that the planner needs of staging.
