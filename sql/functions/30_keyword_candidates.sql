@@ -1,10 +1,10 @@
--- The best chunks by BM25. The inner product of a chunk's weights with the rarities of the question's terms is its score;
--- which chunks are scored follows from bounds (MaxScore: Turtle and Flood 1995), so that the common words of a question
--- are not looked up.
+-- The best chunks by BM25. The inner product of a chunk's weights with the rarities of the question's terms is its
+-- score; which chunks are scored follows from bounds (MaxScore: Turtle and Flood 1995), so that the common words of
+-- a question are not looked up.
 
--- A question's terms, as places, with their rarity. In all of the languages, because a question does not say which it is
--- in; its first forty in each. Which they are must not depend on the index: it would tell whether a word is in what the
--- caller may not read.
+-- A question's terms, as places, with their rarity. In all of the languages, because a question does not say which
+-- it is in; its first forty in each. Which they are must not depend on the index: it would tell whether a word is
+-- in what the caller may not read.
 create or replace function rag.question_terms(question text, languages text[])
 returns table (place int, df bigint, rarity real)
 language sql stable
@@ -29,22 +29,27 @@ create or replace function rag.words_within(dfs bigint[], budget bigint) returns
 language sql immutable
 as $$
     select greatest(1, count(*)::int)
-    from (select sum(df) over (order by number) as together from unnest(dfs) with ordinality as word (df, number)) as summed
+    from (
+        select sum(df) over (order by number) as together
+        from unnest(dfs) with ordinality as word (df, number)
+    ) as summed
     where together <= budget;
 $$;
 comment on function rag.words_within(bigint[], bigint) is 'How many of the rarest words a budget admits.';
 revoke all on function rag.words_within(bigint[], bigint) from public;
 
 -- The chunks, best first, among those of these access lists and, where they are not null, documents and keys.
--- `visible` is how many chunks that is, at most. Scores are exact always. Which chunks are scored is exact where few are
--- visible, or few have the words; on a large index a question of common words would read a good part of it, and then
--- those that have one of its rarer words are scored: as many words as have `affordable` entries in the index, or some
--- more where few of the chunks are visible; only then is the answer not `complete`. The path may be shown to the caller:
--- it depends on nothing but what is visible. The statement, with its two own parameters, is for `search_plan`.
+-- `visible` is how many chunks that is, at most. Scores are exact always. Which chunks are scored is exact where
+-- few are visible, or few have the words; on a large index a question of common words would read a good part of it,
+-- and then those that have one of its rarer words are scored: as many words as have `affordable` entries in the
+-- index, or some more where few of the chunks are visible; only then is the answer not `complete`. The path may be
+-- shown to the caller: it depends on nothing but what is visible. The statement, with its two own parameters, is
+-- for `search_plan`.
 create or replace function rag.keyword_candidates(
     question text, languages text[], lists int[], documents bigint[], keys bigint[], visible bigint, depth int,
-    affordable bigint default 5000, out chunk_keys bigint[], out scores float8[], out path text, out complete boolean, out rarities sparsevec, out wanted int[],
-    out statement text
+    affordable bigint default 5000,
+    out chunk_keys bigint[], out scores float8[], out path text, out complete boolean, out rarities sparsevec,
+    out wanted int[], out statement text
 )
 language plpgsql stable
 set search_path from current
@@ -62,10 +67,12 @@ declare
     needed      int;
     rest        real;
     threshold   real;
-    narrowed    text := 'select chunk_key, -(weights <#> $1) as score from chunk_terms where acl_id = any($2)'
+    -- A chunk's score is computed once; not again for the result, or to leave out those without any of the words.
+    narrowed    text := 'select chunk_key, -distance as score from ('
+        || 'select chunk_key, weights <#> $1 as distance from chunk_terms where acl_id = any($2)'
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
-    ordered     constant text := ' and (weights <#> $1) < 0 order by weights <#> $1, chunk_key limit $6';
+    ordered     constant text := ' order by distance, chunk_key limit $6) as best where distance < 0';
     collected   constant text := 'select coalesce(array_agg(chunk_key order by score desc, chunk_key), ''{}''), '
         || 'coalesce(array_agg(score order by score desc, chunk_key), ''{}'') from (%s) as found';
 begin
@@ -107,7 +114,8 @@ begin
     end if;
     if needed > taken then
         wanted := places[1:needed];
-        execute format(collected, statement) into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
+        execute format(collected, statement)
+        into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
     end if;
 end;
 $$;

@@ -12,7 +12,8 @@ as $$
     );
 $$;
 
--- Walk the graph; every other way to an order is closed. The rows come nearly in order.
+-- Walk the graph until so many chunks are found that the statement admits. Every other way to an order is closed to
+-- the planner; the rows come nearly in order.
 create or replace function rag.walk_graph(
     statement text, query halfvec, lists int[], documents bigint[], keys bigint[], depth int,
     out chunk_keys bigint[], out scores float8[]
@@ -28,29 +29,43 @@ set hnsw.max_scan_tuples = 40000
 set hnsw.ef_search = 200
 as $$
 begin
-    execute 'select array_agg(chunk_key order by score desc, chunk_key), array_agg(score order by score desc, chunk_key) from ('
-        || statement || ') as found'
+    execute 'select array_agg(chunk_key order by score desc, chunk_key), '
+        || 'array_agg(score order by score desc, chunk_key) from (' || statement || ') as found'
     into chunk_keys, scores using query, lists, documents, keys, depth;
 end;
 $$;
 
--- Whether the question lies among what is visible: some of the chunks nearest to it, of all, are. If none is, because the
--- caller's rights follow topics and the question is about another one, a walk ends far from the nearest visible chunks.
-create or replace function rag.near_visible(query halfvec, lists int[]) returns boolean
-language sql stable
+-- What is visible of the chunks nearest to a vector, of all. `near` says whether any is: if none, because the caller's
+-- rights follow topics and the question is about another one, a walk would end far from the nearest visible chunks.
+create or replace function rag.look_around(
+    query halfvec, lists int[], documents bigint[], out chunk_keys bigint[], out scores float8[], out near boolean
+)
+language plpgsql stable
 set search_path from current
 set enable_sort = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set max_parallel_workers_per_gather = 0
-set hnsw.ef_search = 200
+set hnsw.ef_search = 300
 as $$
-    select count(*) >= 5
-    from (select acl_id from chunk_vectors order by embedding <#> query limit 200) as near
-    where near.acl_id in (select unnest(lists));
+begin
+    select
+        array_agg(found.chunk_key order by found.score desc, found.chunk_key),
+        array_agg(found.score order by found.score desc, found.chunk_key),
+        count(*) >= 5
+    into chunk_keys, scores, near
+    from (
+        select chunk_key, doc_key, acl_id, -(embedding <#> query) as score
+        from chunk_vectors
+        order by embedding <#> query
+        limit 300
+    ) as found
+    where found.acl_id in (select unnest(lists)) and (documents is null or found.doc_key in (select unnest(documents)));
+end;
 $$;
 
--- The chunks, best first, with the inner product as score; parameters as of keyword_candidates.
+-- The chunks, best first, with the inner product as score; parameters as of keyword_candidates. Never by reading the
+-- whole table: each row would be compared with thousands of lists.
 create or replace function rag.vector_candidates(
     query halfvec, lists int[], documents bigint[], keys bigint[], visible bigint, exact_up_to bigint, depth int,
     out chunk_keys bigint[], out scores float8[], out path text, out statement text
@@ -58,9 +73,11 @@ create or replace function rag.vector_candidates(
 language plpgsql stable
 set search_path from current
 set max_parallel_workers_per_gather = 0
+set enable_seqscan = off
 as $$
 declare
-    narrowed text := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where acl_id = any($2)'
+    around   record;
+    narrowed constant text := ' from chunk_vectors where acl_id = any($2)'
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
 begin
@@ -73,25 +90,30 @@ begin
     path := 'every visible chunk compared';
     if visible > exact_up_to and keys is null and rag.vector_graph() then
         path := 'graph';
-    end if;
-    if path = 'graph' and rag.near_visible(query, lists) then
-        statement := narrowed || ' order by embedding <#> $1 limit $5';
-        -- The walk ends with the first that it meets, and the nearest are among the first few hundred.
-        select * into chunk_keys, scores from rag.walk_graph(statement, query, lists, documents, keys, greatest(200, 4 * depth));
-        if cardinality(chunk_keys) >= depth then
+        around := rag.look_around(query, lists, documents);
+        chunk_keys := around.chunk_keys;
+        scores := around.scores;
+        statement := 'select chunk_key, -(embedding <#> $1) as score' || narrowed
+            || ' order by embedding <#> $1 limit $5';
+        if around.near and cardinality(chunk_keys) < 2 * depth then
+            -- The walk ends with the first that it meets, and the nearest are among the first few hundred.
+            select * into chunk_keys, scores
+            from rag.walk_graph(statement, query, lists, documents, keys, greatest(200, 4 * depth));
+        end if;
+        if around.near and cardinality(chunk_keys) >= depth then
             chunk_keys := chunk_keys[1:depth];
             scores := scores[1:depth];
             return;
         end if;
-    end if;
-    -- It remains the path 'graph': another would tell that what is near may not be read.
-    if path = 'graph' then
+        -- It remains the path 'graph': another would tell that what is near may not be read.
         perform set_config('max_parallel_workers_per_gather', '2', true);
     end if;
-    -- The sum is not the index's expression, so the index cannot be used.
-    statement := narrowed || ' order by (embedding <#> $1) + 0::float8, chunk_key limit $5';
-    execute 'select array_agg(chunk_key order by score desc, chunk_key), array_agg(score order by score desc, chunk_key) from ('
-        || statement || ') as found'
+    -- Computed once for each chunk; the sum is not the index's expression, so the index cannot be used.
+    statement := 'select chunk_key, -distance as score'
+        || ' from (select chunk_key, (embedding <#> $1) + 0::float8 as distance' || narrowed
+        || ' order by distance, chunk_key limit $5) as nearest';
+    execute 'select array_agg(chunk_key order by score desc, chunk_key), '
+        || 'array_agg(score order by score desc, chunk_key) from (' || statement || ') as found'
     into chunk_keys, scores using query, lists, documents, keys, depth;
     chunk_keys := coalesce(chunk_keys, '{}');
     scores := coalesce(scores, '{}');
@@ -99,9 +121,10 @@ end;
 $$;
 
 comment on function rag.vector_graph() is 'Whether the generation has a graph index that can be used.';
-comment on function rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int) is 'Run a statement by the graph index alone.';
-comment on function rag.near_visible(halfvec, int[]) is 'Whether a vector lies among the chunks of these access lists.';
-revoke all on function rag.near_visible(halfvec, int[]) from public;
+comment on function rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int)
+    is 'Run a statement by the graph index alone.';
+comment on function rag.look_around(halfvec, int[], bigint[]) is 'What is visible of the chunks nearest to a vector.';
+revoke all on function rag.look_around(halfvec, int[], bigint[]) from public;
 comment on function rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int)
     is 'The nearest chunks to a vector within a scope.';
 revoke all on function rag.vector_graph(), rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int),
