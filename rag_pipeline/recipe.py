@@ -41,7 +41,8 @@ class Recipe:
 
     `model` names the weights and their preparation, not only a family; `parsers` are what other packages
     bring, by name and version. `embedding` is how the model is opened: the settings that decide its vectors.
-    It is not compared, because `model` says what comes of it: weights may move to another folder.
+    It is not compared, because `model` says what comes of it: weights may move to another folder. Only
+    `query_prefix`, which is in no stored vector, is not in that name.
     """
 
     parser_version: int
@@ -53,6 +54,7 @@ class Recipe:
     dimensions: int
     keywords_version: int
     language: str
+    query_prefix: str = ""
     embedding: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
@@ -64,6 +66,7 @@ class Recipe:
         stored = json.loads(text)
         values = {each.name: stored.get(each.name) for each in fields(cls)}
         values |= {"parsers": tuple(values["parsers"] or ()), "embedding": values["embedding"] or {}}
+        values |= {"query_prefix": values["query_prefix"] or ""}
         return cls(**values)
 
     def as_json(self) -> str:

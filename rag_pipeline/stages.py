@@ -74,6 +74,7 @@ class Pipeline:
             dimensions=self.embedder.dimensions,
             keywords_version=KEYWORDS_VERSION,
             language=self.settings.keywords.language,
+            query_prefix=self.settings.embedding.query_prefix or "",
         )
 
     @cached_property
