@@ -31,12 +31,13 @@ class Wanted:
 
 
 def look_up(connection: Connection[Any], workspace: Workspace, chunked: Chunked, model: str) -> Wanted:
-    """Ask the store for all texts at once."""
+    """Ask the store for all texts at once. What it has counts as used from now on, so that it is not removed."""
     queries = statements("lookup")
     connection.execute(queries["create_wanted"])
     file = workspace.file(chunked.changes.hashes.snapshot.folder, "chunks.parquet")
     hashes = ((row["embed_hash"],) for row in read_rows(file, ["embed_hash"]))
     copy_rows(connection, "wanted", {"embed_hash": "bytea"}, hashes)
+    connection.execute(queries["use_found"], {"model": model})
     row = connection.execute(queries["measure_wanted"], {"model": model}).fetchone()
     connection.execute(queries["drop_wanted"])
     assert row is not None

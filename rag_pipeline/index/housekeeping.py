@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
+from rag_pipeline.index.generations import use_generation
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.workspace import Workspace
 
@@ -44,10 +45,24 @@ def remove_expired(connection: Connection[Any], workspace: Workspace, sources: l
     for folder in abandoned:
         workspace.remove_folder(folder)
     blobs = _remove_blobs(connection, workspace, sources)
-    for name in ("mark_used_vectors", "mark_unused_vectors"):
-        connection.execute(queries[name])
+    _mark_vectors(connection)
     vectors = connection.execute(queries["purge_vectors"], keep).rowcount
+    connection.execute(queries["purge_reservations"])
     return Removed(tombstones, len(expired) + len(abandoned), blobs, vectors)
+
+
+def _mark_vectors(connection: Connection[Any]) -> None:
+    """Note since when each vector is used by no generation: neither the live one nor one that is built or retired."""
+    queries = statements("housekeeping")
+    connection.execute(queries["create_used_vectors"])
+    standing = connection.execute(queries["standing_generations"]).fetchall()
+    for generation, model, _ in standing:
+        use_generation(connection, generation)
+        connection.execute(queries["use_vectors_of_generation"], {"model": model})
+    for *_, search_path in standing[:1]:
+        connection.execute(statements("generations")["use_generation"], {"search_path": search_path})
+    for name in ("mark_used_vectors", "mark_unused_vectors", "drop_used_vectors"):
+        connection.execute(queries[name])
 
 
 def _remove_blobs(connection: Connection[Any], workspace: Workspace, sources: list[str]) -> int:

@@ -48,16 +48,41 @@ select content_hash from rag.tombstones
 select hash from unnest(%(hashes)s::bytea[]) as hash
 where not exists (select from needed where needed.content_hash = hash)
 
--- name: mark_unused_vectors
--- Vectors that no chunk uses start to wait.
-update rag.embedding_store set unused_since = now()
-where unused_since is null and not exists (select from chunks where chunks.embed_hash = embedding_store.embed_hash)
+-- name: create_used_vectors
+-- What a generation that still has its tables searches in.
+create temp table used_vectors (model text not null, embed_hash bytea not null)
+
+-- name: standing_generations
+-- Those, and the search path to come back to.
+select generation, model, current_setting('search_path')
+from rag.generations
+where to_regclass('rag_g' || generation || '.chunks') is not null
+
+-- name: use_vectors_of_generation
+-- The generation is the one on the search path.
+insert into used_vectors select distinct %(model)s, embed_hash from chunks
 
 -- name: mark_used_vectors
 -- Vectors that are used again stop waiting.
-update rag.embedding_store set unused_since = null
-where unused_since is not null and exists (select from chunks where chunks.embed_hash = embedding_store.embed_hash)
+update rag.embedding_store as store set unused_since = null
+where unused_since is not null
+  and exists (select from used_vectors as used where used.model = store.model and used.embed_hash = store.embed_hash)
+
+-- name: mark_unused_vectors
+-- Vectors that no generation uses start to wait.
+update rag.embedding_store as store set unused_since = now()
+where unused_since is null
+  and not exists (select from used_vectors as used where used.model = store.model and used.embed_hash = store.embed_hash)
+
+-- name: drop_used_vectors
+-- All are marked.
+drop table used_vectors
 
 -- name: purge_vectors
 -- Vectors that waited long enough are gone.
 delete from rag.embedding_store where unused_since < now() - make_interval(days => %(days)s)
+
+-- name: purge_reservations
+-- The month in which a killed run may have been charged is over; an hour more, as where budgets count them.
+delete from rag.budget_reservations
+where changed_at < date_trunc('month', now() at time zone 'UTC') at time zone 'UTC' - interval '1 hour'

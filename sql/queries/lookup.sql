@@ -2,6 +2,20 @@
 -- The texts that chunks want a vector for.
 create temp table wanted (embed_hash bytea not null)
 
+-- name: use_found
+-- What is wanted is in use again, so that housekeeping leaves it alone; in one order, so that runs do not lock each other.
+with waiting as (
+    select store.embed_hash
+    from rag.embedding_store as store
+    where store.model = %(model)s and store.unused_since is not null
+      and exists (select from wanted where wanted.embed_hash = store.embed_hash)
+    order by store.embed_hash
+    for no key update
+)
+update rag.embedding_store as store set unused_since = null
+from waiting
+where store.model = %(model)s and store.embed_hash = waiting.embed_hash
+
 -- name: measure_wanted
 -- How many distinct texts are wanted, how many of them the store has, and the tokens that these would be.
 select count(*), count(store.embed_hash), coalesce(sum(store.tokens), 0)::bigint

@@ -178,12 +178,12 @@ class Paid(HashedEmbedder):
 def test_a_refresh_stops_before_the_budget_is_passed_and_goes_on_with_a_larger_one(
     folder: Path, settings: Settings
 ) -> None:
-    configure(folder, settings, f"[budget]\nper_month_usd = 0.0006\n{PRICED}")
-    with pytest.raises(BudgetExhausted, match=r"per_month_usd = 0\.0006"):
+    configure(folder, settings, f"[budget]\nper_month_usd = 0.0007\n{PRICED}")
+    with pytest.raises(BudgetExhausted, match=r"per_month_usd = 0\.0007"):
         refreshed("docs", Paid())
     stopped = answer("usage")
     assert 0 < stopped["total"]["texts"] < 10
-    assert stopped["total"]["cost_usd"] <= 0.0006
+    assert stopped["total"]["cost_usd"] <= 0.0007
     assert stopped["month"]["in_flight_usd"] == 0
     assert answer("status")["sources"][0]["documents"] == 0
     configure(folder, settings, f"[budget]\nper_month_usd = 1\n{PRICED}")
