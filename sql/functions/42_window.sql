@@ -25,10 +25,12 @@ language sql stable security definer
 set search_path from current
 as $$
     with lists as materialized (select rag.visible_acl_ids(principals) as acl_id),
-    -- What cannot be a chunk_id names nothing.
+    -- What cannot be a chunk_id names nothing. A condition would not do: the planner decodes first.
     named as materialized (
-        select decode(substr(chunk_id, 1, 32), 'hex') as document_hash, decode(substr(chunk_id, 34), 'hex') as local_id
-        where chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$'
+        select
+            case when well_formed then decode(substr(chunk_id, 1, 32), 'hex') end as document_hash,
+            case when well_formed then decode(substr(chunk_id, 34), 'hex') end as local_id
+        from (select chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' as well_formed) as looked_at
     ),
     hit as (
         select documents.*, chunks.start_offset, chunks.end_offset, chunks.section_id,

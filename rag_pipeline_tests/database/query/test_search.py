@@ -163,6 +163,14 @@ def test_as_of_is_that_of_the_source_confirmed_longest_ago(workspace: Settings) 
         assert index.as_of() == of_all
 
 
+@pytest.mark.parametrize(
+    "chunk_id", ["", "nothing", "0" * 65, f"{'z' * 32}-{'0' * 32}", f"{'0' * 32}-{'0' * 32}", "ä" * 65]
+)
+def test_what_cannot_be_a_chunk_id_names_no_chunk(workspace: Settings, chunk_id: str) -> None:
+    with Index.connect(workspace) as index:
+        assert index.window(chunk_id, caller=Caller("public")) is None
+
+
 def test_a_plan_leaves_nothing_behind_in_the_transaction_that_asks_for_it(workspace: Settings) -> None:
     vector = [1.0] * 64
     asked = "select rag.search_plan('key', array['public'], %s::text::halfvec, candidates => %s)"
