@@ -6,11 +6,11 @@ Pictures of every screen are kept in the folder that RAG_SCREENSHOTS names, if i
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pytest
 from selenium import webdriver
@@ -22,17 +22,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver")
-
-T = TypeVar("T")
-
-
-def wait_for(condition: Callable[[], T], seconds: float) -> T:
-    """Return the first true value of a condition."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"still waiting after {seconds} seconds"
-        time.sleep(0.5)
-    return value
 
 
 @dataclass

@@ -1,12 +1,6 @@
 """The page in a real browser, over `rag-pipeline serve` as it is run: asked, opened, and seen with other eyes."""
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,31 +12,16 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from rag_pipeline.database.connection import server_url
 from rag_pipeline.settings import Settings
-from rag_pipeline.stages import Pipeline
-from rag_pipeline_tests.browser import Browser, browsing, needs_browser, wait_for
+from rag_pipeline_tests.browser import Browser, browsing, needs_browser
+from rag_pipeline_tests.running import COMMAND, free_port, indexed, running, workspace_of_two
 from rag_pipeline_tests.unit.service.signing import AUDIENCE, ISSUER, SECRET, claims, signed
 
 pytestmark = needs_browser
 
-COMMAND = Path(sys.executable).with_name("rag-pipeline")
-CONFIGURATION = f"""
-[database]
-url = "{{url}}"
-[embedding]
-provider = "hashed"
+SERVICE = f"""
 [service]
 issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
-[[sources]]
-name = "handbook"
-type = "files"
-path = "handbook"
-access = ["public"]
-[[sources]]
-name = "salaries"
-type = "files"
-path = "salaries"
-access = ["group:hr"]
 """
 KEYS = """# Keys
 
@@ -70,48 +49,20 @@ PAY = "# Pay\n\nThe key to the pay bands is rotated by two people.\n"
 @pytest.fixture
 def workspace(settings: Settings, tmp_path: Path) -> Settings:
     """Two sources, one of them for group:hr, in an index."""
-    for name, text in (("handbook", KEYS), ("salaries", PAY)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "page.md").write_text(text)
-    (tmp_path / "rag.toml").write_text(CONFIGURATION.format(url=server_url(settings)))
-    workspace = Settings.load(tmp_path, {})
-    for source in workspace.sources:
-        assert Pipeline(workspace).refresh(source.name).added == 1
-    return workspace
+    return indexed(workspace_of_two(tmp_path, server_url(settings), KEYS, PAY, SERVICE))
 
 
 @contextmanager
 def serving(settings: Settings, *options: str) -> Iterator[str]:
     """Run `rag-pipeline serve` for a workspace and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    with (settings.folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--port", str(port), *options],
-            cwd=settings.folder,
-            env=os.environ | {"RAG_TOKEN_SECRET": SECRET},
-            stdout=log,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: process.poll() is None and is_up(address), 60)
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [COMMAND, "serve", "--port", str(port), *options]
+    log = settings.folder / "serve.log"
+    environ = os.environ | {"RAG_TOKEN_SECRET": SECRET}
+    with running(command, settings.folder, environ, f"{address}/health", log, 60) as process:
         yield address
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert "Traceback" not in (settings.folder / "serve.log").read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5):
-            return True
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
+    assert process.returncode == 0
+    assert "Traceback" not in log.read_text()
 
 
 def show_token(browser: Browser, user: str, *groups: str) -> None:

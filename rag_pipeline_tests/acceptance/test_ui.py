@@ -4,11 +4,6 @@ Pictures of every screen are kept in the folder that RAG_SCREENSHOTS names, if i
 """
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +15,8 @@ import pytest
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.defs.instance import dev_command
 from rag_pipeline.settings import Settings
-from rag_pipeline_tests.browser import browsing, needs_browser, wait_for
+from rag_pipeline_tests.browser import browsing, needs_browser
+from rag_pipeline_tests.running import free_port, running, wait_for, workspace_of_two
 
 pytestmark = needs_browser
 
@@ -34,22 +30,6 @@ ASSETS = [
     "pruned_orphans",
 ]
 PAGE = "# Keys\n\nA key is rotated each month.\n\n## Loss\n\nTell the help desk at once.\n"
-CONFIGURATION = """
-[database]
-url = "{url}"
-[embedding]
-provider = "hashed"
-[[sources]]
-name = "handbook"
-type = "files"
-path = "handbook"
-access = ["public"]
-[[sources]]
-name = "salaries"
-type = "files"
-path = "salaries"
-access = ["group:hr"]
-"""
 
 
 @pytest.fixture
@@ -57,43 +37,18 @@ def workspace(tmp_path: Path, home: Path) -> Settings:
     """A workspace of two sources, with a server of its own."""
     server = EmbeddedServer(home)
     server.ensure()
-    for name in ("handbook", "salaries"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "page.md").write_text(PAGE)
-    (tmp_path / "rag.toml").write_text(CONFIGURATION.format(url=server.url("rag")))
-    return Settings.load(tmp_path)
+    return workspace_of_two(tmp_path, server.url("rag"), PAGE, PAGE)
 
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """Run `dagster dev` for a workspace and give the address of its UI."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     command, environment = dev_command(settings, "127.0.0.1", port)
-    with (settings.folder / "dagster.log").open("w") as log:
-        process = subprocess.Popen(
-            command, env=environment, cwd=settings.folder, stdout=log, stderr=log, start_new_session=True
-        )
     address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: process.poll() is None and is_up(address), 120)
+    log = settings.folder / "dagster.log"
+    with running(command, settings.folder, environment, f"{address}/server_info", log, 120):
         yield address
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/server_info", timeout=5):
-            return True
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
 
 
 def ask(address: str, query: str) -> Any:
