@@ -10,9 +10,12 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import click
+
+from rag_pipeline.money import dollars
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
@@ -32,7 +35,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], o
     cells = [[cell(row.get(key)) for key in keys] for row in rows]
     lines = [[columns[key] for key in keys], *cells]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
-    right = [all(isinstance(row.get(key), int | float | None) for row in rows) for key in keys]
+    right = [all(isinstance(row.get(key), int | float | Decimal | None) for row in rows) for key in keys]
     for line in lines:
         padded = (
             " " * (size - width(text)) + text if to_right else text + " " * (size - width(text))
@@ -58,6 +61,8 @@ def cell(value: Any) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,.1f}"
+        case Decimal():
+            return dollars(value)
         case datetime():
             return age(value)
         case _:

@@ -4,7 +4,8 @@ Both launch the Dagster job that the schedule launches, so that every change of 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,12 +37,13 @@ _HEADINGS = {
     "chunks_written": "chunks +",
     "chunks_deleted": "chunks -",
     "texts_embedded": "embedded",
+    "tokens": "tokens",
     "cost_usd": "usd",
     "seconds": "seconds",
 }
 _ONLY_IF_ANY = (
     *("changed", "moved", "access_changed", "metadata_changed", "removed", "restored"),
-    *("withheld", "quarantined", "chunks_deleted", "cost_usd"),
+    *("withheld", "quarantined", "chunks_deleted", "tokens", "cost_usd"),
 )
 
 
@@ -137,11 +139,17 @@ def _report(outcomes: Outcomes, as_json: bool) -> None:
     if as_json:
         print_json({"sources": rows(outcomes)})
     else:
-        done = [row for row in rows(outcomes) if "error" not in row]
+        done = [_with_dollars(row) for row in rows(outcomes) if "error" not in row]
         if done:
             print_table(done, _HEADINGS, optional=_ONLY_IF_ANY)
         print_notes(note for outcome in outcomes for note in _attention(outcome))
     raise SystemExit(code_of(outcomes, lambda published: published.complete and not published.withheld))
+
+
+def _with_dollars(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose cost is money, to be printed as such."""
+    cost = row["cost_usd"]
+    return row | {"cost_usd": None if cost is None else Decimal(str(cost))}
 
 
 def _attention(outcome: "Done[Published] | Failed") -> Iterator[str]:
@@ -153,6 +161,8 @@ def _attention(outcome: "Done[Published] | Failed") -> Iterator[str]:
     published = outcome.value
     if published.dry_run:
         yield f"{source}: a dry run; nothing was embedded or published"
+    if published.cost_usd is None and published.tokens:
+        yield f"{source}: nobody knows what its tokens cost; name the price of the model: [budget.prices] in rag.toml"
     if not published.complete:
         yield f"{source}: the listing is incomplete, so nothing was removed: {published.reason}"
     if published.withheld:

@@ -74,6 +74,11 @@ def test_a_dry_run_says_what_the_refresh_then_costs(folder: Path, settings: Sett
     refreshed("docs")
     (plan,) = answer("refresh --dry-run --source notes")["sources"]
     assert (plan["texts_wanted"], plan["texts_found"], plan["texts_embedded"]) == (10, 5, 5)
+    shown = run("refresh --dry-run --source notes")
+    headings, row = (line.split() for line in shown.stdout.splitlines())
+    assert headings[-4:-1] == ["embedded", "tokens", "usd"]
+    assert row[-4:-1] == ["5", str(plan["tokens"]), f"${plan['cost_usd']:.5f}"]
+    assert "price" not in shown.stderr
     before = tokens_of(settings)
     done = Pipeline(Settings.load()).refresh("notes")
     assert (done.texts_wanted, done.texts_found, done.texts_embedded) == (10, 5, 5)
