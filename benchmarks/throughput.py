@@ -16,7 +16,9 @@ from benchmarks.large_index.callers import AUDIENCES, EVERYTHING, NOBODY
 from benchmarks.large_index.made import MISSING, Asked, LargeIndex, available, large_index
 from benchmarks.options import Options
 from benchmarks.report import Report, say
+from rag_pipeline.database.connection import connect
 from rag_pipeline.embeddings import Embedder, Vector, open_embedder
+from rag_pipeline.index.generations import use_generation
 from rag_pipeline.query.question import Caller
 from rag_pipeline.query.search import Index
 from rag_pipeline.settings import Settings
@@ -27,7 +29,11 @@ _SECONDS, _QUICK_SECONDS = 20.0, 0.5
 _RERANKED, _QUICK_RERANKED = 30, 1
 _RERANK_SECONDS = 600
 _GOAL_MS = 50.0
+_DEPTH, _EVERY = 50, 4
+_AFFORDABLE = 5_000
+_ROUNDED = 1 - 1e-4
 _CALLERS = {"everything": EVERYTHING, **{audience.name: audience.group for audience in AUDIENCES}, "nothing": NOBODY}
+_WORDS_CALLERS = ("everything", "50 % at random", "5 % at random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ def run(report: Report, options: Options) -> None:
         with at_hand.connect(settings) as opened:
             _latency(report, index, opened)
             _layers(report, index, opened)
+        _words(report, index)
         _throughput(report, index, options, {"vectors at hand": at_hand, "with the model": _index_with(model)})
         _model_and_reranking(report, index, options, model, at_hand)
 
@@ -122,6 +129,44 @@ def _layers(report: Report, index: LargeIndex, opened: Index) -> None:
     report.table(
         ("layer", "p50", "p95", "max"), [(name, *_Times(milliseconds).cells) for name, milliseconds in names.items()]
     )
+
+
+def _words(report: Report, index: LargeIndex) -> None:
+    """Compare what the words find with what they find when nothing is too much to read."""
+    questions = index.questions[::_EVERY]
+    rows: list[tuple[str, str, str]] = []
+    with connect(index.bench.settings, role=None) as owner:
+        use_generation(owner, index.generation)
+        for name in _WORDS_CALLERS:
+            say(f"words, {name}")
+            shares: dict[int, list[float]] = {10: [], _DEPTH: []}
+            for asked in questions:
+                scores, exact = (
+                    [score for (score,) in owner.execute(_KEYWORDS, (asked.text, ["public", _CALLERS[name]], bound))]
+                    for bound in (_AFFORDABLE, 2**40)
+                )
+                for depth, share in shares.items():
+                    if best := exact[:depth]:
+                        share.append(sum(score >= best[-1] * _ROUNDED for score in scores[:depth]) / len(best))
+            rows.append((name, f"{np.mean(shares[10]):.3f}", f"{np.mean(shares[_DEPTH]):.3f}"))
+    report.text(
+        f"The words' half scores exactly what it reads, and does not read everything (by default {_AFFORDABLE:,} "
+        "entries, more where little is visible). What it finds of the best that there are, mean of "
+        f"{len(questions)} questions:"
+    )
+    report.table(("the caller may read", "of the best 10", f"of the best {_DEPTH}"), rows)
+
+
+_KEYWORDS = """
+    select unnest(found.scores)
+    from (select %s as question, %s::text[] as principals, %s::bigint as affordable) as asked
+    cross join rag.search_scope(
+        asked.question, asked.principals, null, null, null, null, null, null, null, null, 50000
+    ) as scope
+    cross join rag.keyword_candidates(
+        asked.question, scope.languages, scope.lists, null, null, scope.visible, 50, asked.affordable
+    ) as found
+"""
 
 
 def _throughput(report: Report, index: LargeIndex, options: Options, kinds: Mapping[str, type[Index]]) -> None:
