@@ -108,7 +108,7 @@ class EmbeddingServer:
         self.sold: Counter[str] = Counter()
         self.most_at_once = 0
         self.released = Event()
-        self._at_once = self._number = 0
+        self.at_once = self._number = 0
         self._lock = Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
@@ -148,8 +148,8 @@ class EmbeddingServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with service._lock:
-                    service._at_once += 1
-                    service.most_at_once = max(service.most_at_once, service._at_once)
+                    service.at_once += 1
+                    service.most_at_once = max(service.most_at_once, service.at_once)
                 try:
                     asked = Asked({name.lower(): value for name, value in self.headers.items()}, body)
                     self._send(service._reply(asked))
@@ -157,7 +157,7 @@ class EmbeddingServer:
                     self.close_connection = True
                 finally:
                     with service._lock:
-                        service._at_once -= 1
+                        service.at_once -= 1
 
             def _send(self, reply: Reply) -> None:
                 if reply.seconds and service.released.wait(reply.seconds):

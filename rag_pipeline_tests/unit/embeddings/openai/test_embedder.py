@@ -1,0 +1,427 @@
+"""The embedder against a real service: whatever goes wrong, each text gets its own vector, and all tokens count."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag_pipeline.embeddings import Refusal, Vector, open_embedder
+from rag_pipeline.embeddings.openai import OpenAIEmbedder
+from rag_pipeline.embeddings.openai.tokens import count_tokens
+from rag_pipeline.errors import BudgetExhausted, ConfigurationError, PermanentError, RagError, TransientError
+from rag_pipeline.settings import Embedding
+from rag_pipeline_tests.embedding_faults import MENDED, SPOILT
+from rag_pipeline_tests.embedding_server import (
+    DIMENSIONS,
+    Asked,
+    EmbeddingServer,
+    Fault,
+    Reply,
+    answer,
+    embedding_server,
+    encoded,
+    error,
+    vector,
+)
+
+TEXTS = [f"the {number}th text is about {'tide ' * (number % 5)}and harbours" for number in range(60)]
+BATCH = 7
+"""Texts of a request, beside the sample."""
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingServer]:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with embedding_server() as running:
+        yield running
+
+
+@dataclass
+class Bought:
+    vectors: dict[int, Vector] = field(default_factory=dict[int, Vector])
+    refused: dict[int, Refusal] = field(default_factory=dict[int, Refusal])
+    tokens: int = 0
+    lost: int = 0
+    reserved: int = 0
+    error: Exception | None = None
+
+
+def opened(service: EmbeddingServer, **more: Any) -> OpenAIEmbedder:
+    embedder = open_embedder(Embedding.model_validate(service.settings(**more)))
+    assert isinstance(embedder, OpenAIEmbedder)
+    return embedder
+
+
+def buy(service: EmbeddingServer, texts: list[str] = TEXTS, at_most: float = float("inf"), **more: Any) -> Bought:
+    """Buy as the store does: what comes before an error is kept."""
+    bought, reserved = Bought(), 0
+
+    def reserve(tokens: int) -> None:
+        nonlocal reserved
+        if reserved + bought.tokens + tokens > at_most:
+            raise BudgetExhausted("no more")
+        reserved += tokens
+
+    embedder = opened(service, **more)
+    try:
+        bought.tokens += embedder.sample().tokens
+        for batch in embedder.embed(iter(texts), reserve):
+            assert not bought.vectors.keys() & set(batch.positions)
+            bought.vectors.update(zip(batch.positions, batch.vectors, strict=True))
+            bought.refused.update(batch.refused)
+            bought.tokens += batch.tokens
+            bought.lost += 0 if batch.positions else batch.tokens
+            reserved -= batch.reserved
+            assert batch.tokens <= batch.reserved
+            assert list(batch.counts) == count_tokens([texts[position] for position in batch.positions])
+    except RagError as stopped:
+        bought.error = stopped
+    assert reserved == 0
+    for position, found in bought.vectors.items():
+        assert np.allclose(found, vector(texts[position]), atol=1e-6)
+    return bought
+
+
+def is_whole(bought: Bought) -> bool:
+    return bought.error is None and not bought.refused and sorted(bought.vectors) == list(range(len(TEXTS)))
+
+
+def test_every_text_is_bought_once_in_full_requests(service: EmbeddingServer) -> None:
+    bought = buy(service)
+    assert is_whole(bought)
+    assert bought.tokens == service.charged
+    assert set(service.sold.values()) == {1}
+    assert len(service.asked) == 1 + -(-len(TEXTS) // BATCH)
+    assert service.asked[0].body["encoding_format"] == "base64"
+    assert (
+        "authorization" not in service.asked[0].headers or service.asked[0].headers["authorization"] == "Bearer unused"
+    )
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_a_fault_that_passes_leaves_no_trace(service: EmbeddingServer, name: str) -> None:
+    service.fault = MENDED[name]
+    bought = buy(service, request_seconds=1.5 if "F33" in name or "F45" in name else 15)
+    assert is_whole(bought), bought.error
+    never_charged = (
+        sum(sum(count_tokens(asked.body["input"])) for asked in service.asked) - service.charged
+        if "not charged" in name
+        else 0
+    )
+    assert bought.tokens == service.charged + never_charged
+    again = sum(service.sold.values()) - len(TEXTS)
+    assert again <= len(SPOILT) * BATCH
+    assert set(service.sold.values()) <= {1, 2}
+
+
+def test_plain_numbers_are_understood(service: EmbeddingServer) -> None:
+    service.fault = lambda number, asked: Reply(answer(Asked(asked.headers, asked.body | {"encoding_format": "float"})))
+    assert is_whole(buy(service))
+
+
+def test_a_service_that_knows_only_plain_numbers_is_asked_for_them(service: EmbeddingServer) -> None:
+    def fault(number: int, asked: Asked) -> Reply | None:
+        known = asked.body["encoding_format"] == "float"
+        return None if known else error(400, "encoding_format: base64 is not supported")
+
+    service.fault = fault
+    assert is_whole(buy(service))
+    assert sum(asked.body["encoding_format"] == "base64" for asked in service.asked) == 1
+
+
+@pytest.mark.parametrize("bad", [[5], [0, 59], [10, 11, 12]])
+def test_refused_texts_are_found_and_the_others_bought(service: EmbeddingServer, bad: list[int]) -> None:
+    texts = [f"poison {text}" if number in bad else text for number, text in enumerate(TEXTS)]
+    service.fault = lambda number, asked: (
+        error(400, "maximum context length is 8192 tokens") if any("poison" in text for text in asked.texts) else None
+    )
+    bought = buy(service, texts)
+    assert bought.error is None
+    assert sorted(bought.refused) == bad
+    assert all(refusal.lasting and "8192 tokens" in refusal.reason for refusal in bought.refused.values())
+    assert sorted(bought.vectors) == [number for number in range(len(TEXTS)) if number not in bad]
+    assert bought.tokens == service.charged
+    assert set(service.sold.values()) == {1}
+
+
+def nothing_for(asked: Asked, word: str, numbers: list[float]) -> Reply:
+    body = answer(asked)
+    for item, text in zip(body["data"], asked.body["input"], strict=True):
+        if word in text:
+            item["embedding"] = encoded(numbers)
+    return Reply(body)
+
+
+@pytest.mark.parametrize("number", [0.0, float("nan")])
+def test_a_text_whose_vector_is_none_is_asked_twice_and_left(service: EmbeddingServer, number: float) -> None:
+    service.fault = lambda _, asked: nothing_for(asked, " 30th ", [number] * DIMENSIONS)
+    bought = buy(service)
+    assert (bought.error, list(bought.refused)) == (None, [30])
+    assert not bought.refused[30].lasting
+    assert len(bought.vectors) == len(TEXTS) - 1
+    assert service.sold[TEXTS[30]] == 2
+    assert bought.tokens == service.charged
+
+
+def test_a_text_at_which_the_service_always_fails_is_left(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.01)
+    service.seconds = 0.02
+    service.fault = lambda number, asked: error(500) if any(" 30th " in text for text in asked.texts) else None
+    bought = buy(service, requests_at_once=2, give_up_seconds=60)
+    assert (bought.error, list(bought.refused)) == (None, [30])
+    assert not bought.refused[30].lasting
+
+
+STOPS: dict[str, tuple[Fault, type[RagError], str]] = {
+    "F30 much later": (
+        lambda number, asked: error(429, "slow down", retry_after="121"),
+        TransientError,
+        "again in 121 seconds, which is later than",
+    ),
+    "F31 no credit": (
+        lambda number, asked: error(429, "You exceeded your quota", "insufficient_quota"),
+        PermanentError,
+        "no more requests on this account .429.: You exceeded your quota. Add credit",
+    ),
+    "F31 payment required": (lambda number, asked: error(402), PermanentError, "Add credit"),
+    "F40 always too short": (
+        lambda number, asked: Reply(answer(asked, dimensions=8)),
+        PermanentError,
+        "vectors of 8 numbers instead of 16",
+    ),
+    "F43 key revoked": (lambda number, asked: error(401, "bad key"), ConfigurationError, "Set OPENAI_API_KEY"),
+    "F43 forbidden": (lambda number, asked: error(403, "no"), ConfigurationError, "Set OPENAI_API_KEY"),
+    "no such model": (lambda number, asked: error(404, "gone"), ConfigurationError, "model or base_url"),
+    "led elsewhere": (
+        lambda number, asked: Reply({}, 307, {"Location": "http://127.0.0.1:9/v1"}, charged=False),
+        ConfigurationError,
+        "base_url",
+    ),
+    "F44 another name": (
+        lambda number, asked: Reply(answer(asked) | {"model": "other"}),
+        PermanentError,
+        "calls its model 'other' and no longer 'tests-embedding'.*revision",
+    ),
+    "F44 other weights": (
+        lambda number, asked: Reply(answer(asked, weights=1)),
+        PermanentError,
+        "another vector than before.*rag-pipeline migrate plan",
+    ),
+    "F38 misnamed order": (
+        lambda number, asked: Reply(_misnamed(answer(asked))),
+        PermanentError,
+        "another vector than before",
+    ),
+    "everything is refused": (lambda number, asked: error(400, "no"), PermanentError, "not about single ones"),
+    "nothing but nonsense": (lambda number, asked: Reply([]), PermanentError, "does not answer properly"),
+    "away": (lambda number, asked: error(500), TransientError, "no usable answer for 2 seconds"),
+}
+
+
+def _misnamed(body: dict[str, Any]) -> dict[str, Any]:
+    """The vectors in another order, under the numbers of the right one."""
+    vectors = [item["embedding"] for item in body["data"]]
+    for item, embedding in zip(body["data"], reversed(vectors), strict=True):
+        item["embedding"] = embedding
+    return body
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_a_fault_that_stays_stops_the_run_and_what_was_bought_stays(service: EmbeddingServer, name: str) -> None:
+    fault, kind, words = STOPS[name]
+    service.fault = lambda number, asked: fault(number, asked) if number >= 3 else None
+    bought = buy(service, give_up_seconds=2)
+    assert type(bought.error) is kind
+    assert re.search(words, str(bought.error))
+    assert len(bought.vectors) == 3 * BATCH
+    assert bought.tokens == service.charged
+    service.fault = lambda number, asked: None
+    rest = [text for position, text in enumerate(TEXTS) if position not in bought.vectors]
+    assert len(buy(service, rest).vectors) == len(rest)
+
+
+def test_a_service_that_cannot_be_reached_costs_nothing(service: EmbeddingServer) -> None:
+    settings = Embedding.model_validate(service.settings(base_url="http://127.0.0.1:9/v1", give_up_seconds=1))
+    with pytest.raises(TransientError, match="does not answer"):
+        next(open_embedder(settings).embed(["text"]))
+
+
+def test_a_budget_stops_before_it_is_passed(service: EmbeddingServer) -> None:
+    bought = buy(service, at_most=400, model="text-embedding-3-small")
+    assert isinstance(bought.error, BudgetExhausted)
+    assert bought.tokens == service.charged <= 400
+    assert bought.tokens > 250
+    assert len(bought.vectors) == len(service.sold)
+
+
+def test_lost_answers_count_against_the_budget(service: EmbeddingServer) -> None:
+    service.fault = lambda number, asked: Reply(answer(asked), cut=300)
+    bought = buy(service, at_most=400)
+    assert isinstance(bought.error, BudgetExhausted)
+    assert bought.vectors == {}
+    assert bought.tokens == service.charged <= 400
+
+
+def test_an_error_of_the_texts_comes_after_what_was_under_way(service: EmbeddingServer) -> None:
+    service.seconds = 0.2
+
+    def texts() -> Iterator[str]:
+        yield from TEXTS[:20]
+        raise TransientError("the database went away")
+
+    found: set[int] = set()
+
+    def take() -> None:
+        for batch in opened(service).embed(texts()):
+            found.update(batch.positions)
+
+    with pytest.raises(TransientError, match="went away"):
+        take()
+    assert found == set(range(14))
+    assert len(service.sold) == 14
+
+
+def test_few_texts_are_read_ahead_and_few_requests_unsettled(service: EmbeddingServer) -> None:
+    read = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal read
+        for number in range(1000):
+            read += 1
+            yield f"text {number}"
+
+    taken = 0
+    for batch in opened(service, requests_at_once=3).embed(texts()):
+        time.sleep(0.01)
+        assert sum(service.sold.values()) - taken <= 3 * BATCH
+        assert read - taken <= 5 * BATCH
+        taken += len(batch.positions)
+    assert taken == 1000
+    assert service.most_at_once <= 3
+
+
+def test_a_service_that_bears_two_requests_at_a_time_is_asked_no_faster_for_long(service: EmbeddingServer) -> None:
+    service.seconds = 0.03
+    service.fault = lambda number, asked: error(429, "too many at once") if service.at_once > 2 else None
+    assert is_whole(buy(service, requests_at_once=16))
+    refused = len(service.asked) - len(service.charges)
+    assert refused <= 20
+
+
+def test_limits_told_by_headers_are_kept(service: EmbeddingServer) -> None:
+    started = time.monotonic()
+
+    def fault(number: int, asked: Asked) -> Reply:
+        left = max(0, 200 - 100 * len(service.charges))
+        headers = {
+            "x-ratelimit-limit-tokens": "6000",
+            "x-ratelimit-remaining-tokens": str(left),
+            "x-ratelimit-reset-tokens": f"{(6000 - left) * 10}ms",
+        }
+        return Reply(answer(asked), headers=headers)
+
+    service.fault = fault
+    assert is_whole(buy(service, requests_at_once=1))
+    # a hundred tokens a second grow back, and some 700 are needed
+    assert 2 < time.monotonic() - started < 15
+
+
+def test_a_request_above_the_limit_of_a_minute_is_halved(service: EmbeddingServer) -> None:
+    headers = {"x_ratelimit_limit_tokens": "50", "x_ratelimit_remaining_tokens": "0"}
+    headers["x_ratelimit_reset_tokens"] = "50ms"
+
+    def fault(number: int, asked: Asked) -> Reply | None:
+        fits = sum(count_tokens(asked.body["input"])) <= 50
+        return None if fits else error(429, "Request too large", "rate_limit_exceeded", **headers)
+
+    service.fault = fault
+    assert is_whole(buy(service, requests_at_once=1))
+
+
+def test_a_question_is_embedded_soon_or_not_at_all(service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = opened(service)
+    service.fault = lambda number, asked: error(500) if number < 1 else None
+    assert np.allclose(embedder.embed_query("a question"), vector("a question"), atol=1e-6)
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.embedder._QUESTION_SECONDS", 0.5)
+    service.fault = lambda number, asked: Reply(answer(asked), seconds=3)
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="no answer within"):
+        embedder.embed_query("another question")
+    assert time.monotonic() - started < 2
+    service.fault = lambda number, asked: error(400, "too long")
+    with pytest.raises(PermanentError, match="too long"):
+        embedder.embed_query("a long question")
+
+
+def test_the_key_comes_from_the_environment_and_is_never_shown(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    service.fault = lambda number, asked: error(401, f"Incorrect API key: {asked.headers['authorization']}")
+    with pytest.raises(ConfigurationError) as raised:
+        opened(service).embed_query("text")
+    assert service.asked[0].headers["authorization"] == "Bearer sk-secret"
+    assert "sk-secret" not in str(raised.value)
+
+
+def test_the_address_may_come_from_the_environment(service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    assert opened(service, base_url=None).embed_query("text").shape == (DIMENSIONS,)
+
+
+def test_openai_itself_wants_a_key(service: EmbeddingServer) -> None:
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY is not set"):
+        opened(service, base_url=None).embed_query("text")
+
+
+@pytest.mark.parametrize("key", ["with blank", "ünicode", "line\nbreak"])
+def test_a_key_that_is_none_is_refused(service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ConfigurationError, match="set it to the key alone"):
+        opened(service).embed_query("text")
+
+
+@pytest.mark.parametrize("url", ["no address", "ftp://host/v1", "http://[", "//host"])
+def test_an_address_that_is_none_is_refused(service: EmbeddingServer, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url is no address"):
+        opened(service, base_url=url).embed_query("text")
+
+
+def test_names_and_lengths(service: EmbeddingServer) -> None:
+    def named(**settings: Any) -> str:
+        return open_embedder(Embedding.model_validate({"provider": "openai"} | settings)).model
+
+    assert named(model="text-embedding-3-small") == "text-embedding-3-small/1536"
+    assert named(model="text-embedding-3-large", dimensions=256) == "text-embedding-3-large/256"
+    assert named(model="text-embedding-3-small", revision="2") == "text-embedding-3-small#2/1536"
+    with pytest.raises(ConfigurationError, match="dimensions: missing"):
+        named(model="some/model")
+    with pytest.raises(ConfigurationError, match="2000 is too much; of 'text-embedding-3-small' the index holds 1536"):
+        named(model="text-embedding-3-small", dimensions=2000)
+    with pytest.raises(ConfigurationError, match="the index holds 4000"):
+        named(model="some/model", dimensions=4096)
+
+
+def test_a_length_is_asked_for_only_where_that_is_understood(service: EmbeddingServer) -> None:
+    opened(service).embed_query("text")
+    opened(service, send_dimensions=True).embed_query("text")
+    opened(service, model="text-embedding-3-large", dimensions=8).embed_query("text")
+    opened(service, model="text-embedding-3-small", dimensions=1536)
+    assert [asked.body.get("dimensions") for asked in service.asked] == [None, DIMENSIONS, 8]
+
+
+def test_no_connection_and_no_thread_stays_behind(service: EmbeddingServer) -> None:
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    for _ in range(3):
+        embedder = opened(service)
+        embedder.embed_query("text")
+        del embedder
+    assert not before or len(os.listdir("/proc/self/fd")) <= before + 4
