@@ -98,7 +98,9 @@ def test_every_asset_says_what_it_did_in_numbers(handbook: tuple[ScriptedPipelin
     edited = run(pipeline)
     assert not edited.failed_checks
     assert edited.metadata["changed_documents"]["changed"] == 1
-    assert edited.metadata["embeddings"]["embedded"] == 1
+    vectors = ("texts_wanted", "texts_found", "embedded", "hit_rate", "tokens_saved")
+    assert [edited.metadata["embeddings"][name] for name in vectors] == [1, 0, 1, 0.0, 0]
+    assert [quiet.metadata["embeddings"][name] for name in vectors] == [0, 0, 0, 1.0, 0]
     # The chunk of the lost page, and the one that the edit replaced.
     assert edited.metadata["pruned_orphans"] == {"removed": 1, "documents_deleted": 1, "chunks_deleted": 2}
 

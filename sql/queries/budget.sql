@@ -9,12 +9,17 @@ with month as (
     select date_trunc('month', statement_timestamp() at time zone 'UTC') at time zone 'UTC' as start
 ),
 amounts as (
-    select at >= month.start as this_month, run_id, cost_usd, false as reserved
-    from rag.usage_ledger, month
-    where cost_usd > 0 and (at >= month.start or run_id = %(run_id)s)
+    -- Two parts, so that each is found by its index, however long the ledger is.
+    select true as this_month, run_id, cost_usd, false as reserved
+    from rag.usage_ledger
+    where cost_usd > 0 and at >= (select start from month)
     union all
-    select changed_at >= month.start - interval '1 hour', run_id, cost_usd, true
-    from rag.budget_reservations, month
+    select false, run_id, cost_usd, false
+    from rag.usage_ledger
+    where cost_usd > 0 and run_id = %(run_id)s and at < (select start from month)
+    union all
+    select changed_at >= (select start from month) - interval '1 hour', run_id, cost_usd, true
+    from rag.budget_reservations
 )
 select coalesce(sum(cost_usd) filter (where this_month), 0) as month_usd,
     coalesce(sum(cost_usd) filter (where run_id = %(run_id)s), 0) as run_usd,
