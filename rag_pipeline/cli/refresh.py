@@ -147,9 +147,10 @@ def _report(outcomes: Outcomes, as_json: bool) -> None:
 
 
 def _with_dollars(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row whose cost is money, to be printed as such."""
+    """Return a row whose cost is money, to be printed as such; tokens that cost nothing interest in a plan only."""
     cost = row["cost_usd"]
-    return row | {"cost_usd": None if cost is None else Decimal(str(cost))}
+    tokens = row["tokens"] if row["dry_run"] or cost != 0 else None
+    return row | {"tokens": tokens, "cost_usd": None if cost is None else Decimal(str(cost))}
 
 
 def _attention(outcome: "Done[Published] | Failed") -> Iterator[str]:
