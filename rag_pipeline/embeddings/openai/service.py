@@ -90,8 +90,13 @@ class Service:
         try:
             async with (
                 asyncio.timeout(self._seconds),
+                # As part of the extra body the texts are not walked through one by one before they are sent.
                 asked.create(
-                    model=self._address.model, input=texts, encoding_format=self._encoding, dimensions=dimensions
+                    model=self._address.model,
+                    input=[],
+                    encoding_format=self._encoding,
+                    dimensions=dimensions,
+                    extra_body={"input": texts},
                 ) as response,
             ):
                 async for piece in response.iter_bytes():
