@@ -98,8 +98,12 @@ class Embedding(Section):
         return written | {key: value for key, value in values.items() if key not in written or value is not None}
 
 
-DECIDES = ("provider", "model", "path", "pooling", "dimensions", "query_prefix", "passage_prefix", "revision")
-"""Keys of `Embedding` that decide vectors, of passages or of questions; the others decide how fast they come."""
+DECIDES = (
+    *("provider", "model", "path", "pooling", "dimensions", "query_prefix", "passage_prefix"),
+    *("revision", "base_url", "send_dimensions"),
+)
+"""Keys of `Embedding` that decide vectors, of passages or of questions, or where they come from; the others decide how
+fast they come."""
 
 
 _Dollars = Annotated[Decimal, Field(ge=0)]
