@@ -18,6 +18,7 @@ BENCHMARKS = {
     "replay": "benchmarks.replay",
     "query_import": "benchmarks.query_import",
     "embedding": "benchmarks.embedding",
+    "precision": "benchmarks.precision",
     "peers": "benchmarks.peers.side_by_side",
     "chunking": "benchmarks.chunking",
     "retrieval": "benchmarks.retrieval",
