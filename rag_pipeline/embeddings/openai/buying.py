@@ -22,7 +22,7 @@ from rag_pipeline.embeddings.openai.packing import Request
 from rag_pipeline.errors import PermanentError, RagError, TransientError
 
 _ATTEMPTS = 6
-"""Failures of one request while others succeed, after which its texts are to blame."""
+"""Failures of one request while others succeed, after which its texts are to blame. Without others a probe is sent."""
 
 _NONSENSE = 3
 """Answers of no use in a row, each paid for, after which nothing more is bought."""
@@ -66,7 +66,8 @@ class Buyer:
         self._under_way: dict[Future[Heard], Request] = {}
         self._again: deque[tuple[float, Request]] = deque()
         self._error: BaseException | None = None
-        self._answered = self._refused = self._nonsense = 0
+        self._answered = self._refused = self._nonsense = self._busy = 0
+        self._last_failure = "its limits, by its own word, let nothing through"
         self._answered_at = self._waited = 0.0
 
     def buy(self, requests: Iterator[Request]) -> Iterator[Batch]:
@@ -89,7 +90,8 @@ class Buyer:
                 yield from self._settled(self._time_to_next(next_one))
                 if self._error is None and self._waited > self._patience:
                     self._error = TransientError(
-                        f"the embedding service gave no usable answer for {self._patience:g} seconds. {_KEPT}"
+                        f"the embedding service gave no usable answer for {self._patience:g} seconds: "
+                        f"{self._last_failure}. {_KEPT}"
                     )
             if self._error is not None:
                 if left := sum(request.reserved for _, request in self._again):
@@ -158,6 +160,10 @@ class Buyer:
             now = time.monotonic()
             self._pace.heard(request.tokens, heard.headers, now)
             match self._seller.judge(heard.outcome):
+                case Failed() | Refused() as failure if not request.texts:
+                    charged = 0 if isinstance(failure, Refused) else failure.tokens
+                    charged = request.tokens if charged is None else charged
+                    yield Batch((), self._nothing, (), charged, request.reserved)
                 case Answered() as answer:
                     yield from self._take(request, answer, now)
                 case Failed() as failure:
@@ -173,7 +179,7 @@ class Buyer:
         """Yield the vectors of an answer; the texts whose vector is none are asked once more."""
         self._slots.succeeded()
         self._answered_at, self._waited = now, 0.0
-        self._nonsense = 0
+        self._nonsense = self._busy = 0
         good = [place for place in range(len(request.texts)) if place not in answer.faults]
         self._answered += len(good)
         bad: list[tuple[int, Refusal]] = []
@@ -202,6 +208,7 @@ class Buyer:
         if charged:
             yield Batch((), self._nothing, (), charged, request.reserved)
             request = replace(request, reserved=0)
+        self._last_failure = failure.reason
         if failure.busy or failure.slow:
             self._slots.overrun(now)
         if failure.busy:
@@ -216,6 +223,8 @@ class Buyer:
             again = replace(request, failures=_ATTEMPTS - 2)
             yield from self._halve_or_refuse(again, Refusal(failure.reason, lasting=False))
             return
+        if failures == _ATTEMPTS:
+            self._later(request.probe(), now)
         if failure.slow and failures > 1 and len(request.texts) > 1:
             for half in request.halves():
                 self._later(half, now)
@@ -232,10 +241,11 @@ class Buyer:
                     f"later than [embedding] give_up_seconds. {_KEPT}"
                 )
             )
-        failures = request.failures + 1
-        delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1))
-        self._pace.pause(delay if failure.wait is None else failure.wait, now)
-        request = replace(request, failures=failures, failed_at=now)
+        if failure.wait is not None:
+            self._pace.pause(failure.wait, now)
+        elif not self._pace.paused(now):
+            self._pace.pause(min(_LONGEST_DELAY, _DELAY * 2**self._busy), now)
+            self._busy += 1
         if len(request.texts) > 1 and request.tokens > self._pace.largest_request:
             for half in request.halves():
                 self._later(half, now)

@@ -109,6 +109,10 @@ class Pace:
         """Let nothing leave for so long."""
         self._paused_until = max(self._paused_until, now + seconds)
 
+    def paused(self, now: float) -> bool:
+        """Whether nothing may leave because of a pause."""
+        return self._paused_until > now
+
 
 def _number(text: str | None) -> float | None:
     try:

@@ -10,7 +10,7 @@ _LARGEST_BODY = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Texts to embed, at least one, with their positions in the input, their tokens and their bytes.
+    """Texts to embed, with their positions in the input, their tokens and their bytes; without any it is a probe.
 
     `overhead` are tokens that go with every request. `reserved` are those set aside for it. `failures` counts how
     often it came to nothing, the first time at `failed_at` (seconds of the monotonic clock), and `faults` how often
@@ -31,6 +31,10 @@ class Request:
     def tokens(self) -> int:
         """Tokens of the whole request, as counted."""
         return sum(self.counts) + self.overhead
+
+    def probe(self) -> Self:
+        """Return a request that shows whether the service answers at all."""
+        return replace(self.part(()), reserved=0)
 
     def halves(self) -> tuple[Self, Self]:
         """Return two requests of half as many texts; what is reserved goes with the first."""

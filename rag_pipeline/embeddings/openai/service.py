@@ -119,6 +119,10 @@ class Service:
             return of_status(error, self._key)
         except httpx2.HTTPError as error:
             return Heard(Failed(f"the answer was cut off: {error}", tokens=None))
+        except openai.OpenAIError as error:
+            return Heard(Failed(f"the answer is of no use: {error}", tokens=None, invalid=True))
+        except UnicodeError:
+            return Heard(Refused("it holds characters that cannot be sent"))
         try:
             outcome: Answered | Failed = read_answer(bytes(body), len(texts), self._address.dimensions)
         except InvalidAnswer as error:

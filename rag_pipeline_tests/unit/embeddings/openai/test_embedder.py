@@ -248,6 +248,23 @@ def test_a_fault_that_stays_stops_the_run_and_what_was_bought_stays(service: Emb
     assert len(buy(service, rest).vectors) == len(rest)
 
 
+def test_a_text_alone_at_which_the_service_always_fails_is_left(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.01)
+    service.fault = lambda number, asked: error(500) if "bad" in asked.texts else None
+    bought = buy(service, ["bad"], give_up_seconds=60)
+    assert (bought.error, list(bought.refused)) == (None, [0])
+    assert bought.tokens == service.charged
+    bought = buy(service, ["good", "bad", "fine"], give_up_seconds=60)
+    assert (bought.error, list(bought.refused), sorted(bought.vectors)) == (None, [1], [0, 2])
+
+
+def test_characters_that_cannot_be_sent_are_refused(service: EmbeddingServer) -> None:
+    bought = buy(service, ["good", "bad \ud800"])
+    assert (bought.error, list(bought.refused), sorted(bought.vectors)) == (None, [1], [0])
+
+
 def test_a_service_that_cannot_be_reached_costs_nothing(service: EmbeddingServer) -> None:
     settings = Embedding.model_validate(service.settings(base_url="http://127.0.0.1:9/v1", give_up_seconds=1))
     with pytest.raises(TransientError, match="does not answer"):
