@@ -19,6 +19,7 @@ BENCHMARKS = {
     "query_import": "benchmarks.query_import",
     "embedding": "benchmarks.embedding",
     "precision": "benchmarks.precision",
+    "embedding_service": "benchmarks.embedding_service",
     "peers": "benchmarks.peers.side_by_side",
     "chunking": "benchmarks.chunking",
     "retrieval": "benchmarks.retrieval",
