@@ -65,7 +65,11 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
             return dg.MaterializeResult(
                 value=embedded,
                 metadata={
-                    **stage.numbers(embedded, hit_rate=round(embedded.hit_rate, 4)),
+                    **stage.numbers(
+                        embedded,
+                        hit_rate=round(embedded.hit_rate, 4),
+                        quarantined=embedded.chunked.quarantined,
+                    ),
                     "dagster/partition_row_count": embedded.embedded,
                     "model": embedded.model,
                 },

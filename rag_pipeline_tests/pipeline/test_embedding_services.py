@@ -17,6 +17,8 @@ import pytest
 from psycopg import Connection, sql
 
 from rag_pipeline.database.embedded import EmbeddedServer
+from rag_pipeline.defs.build import build
+from rag_pipeline.defs.stage import Stages
 from rag_pipeline.embeddings.openai.tokens import count_tokens
 from rag_pipeline.errors import BudgetExhausted, ConfigurationError, PermanentError, RagError
 from rag_pipeline.settings import Settings
@@ -232,6 +234,20 @@ def test_a_refused_text_quarantines_its_document_alone(changing: Served) -> None
     assert (healed.quarantined, healed.changed, healed.texts_embedded) == (0, 1, 1)
     assert changing.rows()["quarantine"] == []
     assert changing.pipeline().verify("notes").equal
+
+
+def test_a_refused_text_is_told_by_dagster_and_fails_no_check(changing: Served) -> None:
+    changing.service.fault = poisoned
+    (changing.notes / "new.md").write_text("# New\n\n## Good\n\nGood text.\n\n## Bad\n\nMore poison here.\n")
+    pipeline = changing.pipeline()
+    job = build(pipeline.settings, Stages(pipeline)).resolve_job_def("refresh")
+    result = job.execute_in_process(partition_key="notes", raise_on_error=False)
+    assert result.success
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    told = result.asset_materializations_for_node("embeddings")[0].metadata
+    assert (told["quarantined"].value, told["embedded"].value) == (1, len(changing.service.sold))
+    told = result.asset_materializations_for_node("publish")[0].metadata
+    assert (told["quarantined"].value, told["added"].value) == (1, DOCUMENTS)
 
 
 def test_a_text_without_a_vector_is_tried_at_each_refresh(changing: Served) -> None:
