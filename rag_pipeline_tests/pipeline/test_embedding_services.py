@@ -176,6 +176,20 @@ def test_a_fault_that_stays_stops_the_run_and_the_next_goes_on(served: Served, o
     assert served.ledger() == (served.service.charged, len(served.service.sold))
 
 
+def test_a_text_that_comes_up_again_while_it_is_bought_is_bought_once(
+    changing: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.store._LOOK_UP", 2)
+    changing.service.seconds = 0.05
+    for number in range(8):
+        shutil.copy(changing.notes / "note-03.md", changing.notes / f"note-{number:02}-again.md")
+    published = changing.pipeline().refresh("notes")
+    assert published.added == DOCUMENTS + 8
+    assert set(changing.service.sold.values()) == {1}
+    assert published.texts_embedded == len(changing.service.sold)
+    assert changing.pipeline().verify("notes").equal
+
+
 def test_a_changed_model_is_noticed_by_the_next_run(changing: Served) -> None:
     changing.pipeline().refresh("notes")
     before, bought = changing.rows(), changing.one("select count(*) from rag.embedding_store")
