@@ -7,9 +7,11 @@ select embed_hash from rag.embedding_store where model = %(model)s and embed_has
 create temp table bought (model text, embed_hash bytea, embedding halfvec, tokens int)
 
 -- name: keep_bought
--- Another run may have bought the same text meanwhile; the first vector stays.
+-- Another run may have bought the same text meanwhile; the first vector stays. In one order, so that two runs that
+-- bought the same texts wait for each other instead of losing a batch to a deadlock.
 insert into rag.embedding_store (model, embed_hash, embedding, tokens)
 select model, embed_hash, embedding, tokens from bought
+order by embed_hash
 on conflict (model, embed_hash) do nothing
 
 -- name: clear_bought

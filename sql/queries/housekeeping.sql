@@ -63,10 +63,20 @@ where to_regclass('rag_g' || generation || '.chunks') is not null
 insert into used_vectors select distinct %(model)s, embed_hash from chunks
 
 -- name: mark_used_vectors
--- Vectors that are used again stop waiting.
+-- Vectors that are used again stop waiting; in the order in which runs take them, against deadlocks.
+with waiting as (
+    select store.model, store.embed_hash
+    from rag.embedding_store as store
+    where store.unused_since is not null
+      and exists (
+          select from used_vectors as used where used.model = store.model and used.embed_hash = store.embed_hash
+      )
+    order by store.model, store.embed_hash
+    for no key update
+)
 update rag.embedding_store as store set unused_since = null
-where unused_since is not null
-  and exists (select from used_vectors as used where used.model = store.model and used.embed_hash = store.embed_hash)
+from waiting
+where store.model = waiting.model and store.embed_hash = waiting.embed_hash
 
 -- name: mark_unused_vectors
 -- Vectors that no generation uses start to wait.
@@ -79,8 +89,17 @@ where unused_since is null
 drop table used_vectors
 
 -- name: purge_vectors
--- Vectors that waited long enough are gone.
-delete from rag.embedding_store where unused_since < now() - make_interval(days => %(days)s)
+-- Vectors that waited long enough are gone; taken in the same order.
+with expired as (
+    select model, embed_hash
+    from rag.embedding_store
+    where unused_since < now() - make_interval(days => %(days)s)
+    order by model, embed_hash
+    for update
+)
+delete from rag.embedding_store as store
+using expired
+where store.model = expired.model and store.embed_hash = expired.embed_hash
 
 -- name: purge_reservations
 -- The month in which a killed run may have been charged is over; an hour more, as where budgets count them.
