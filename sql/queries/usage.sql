@@ -14,7 +14,7 @@ order by 1
 
 -- name: by_source
 -- The same by source, the most tokens first.
-select source, sum(texts)::bigint as texts, sum(tokens)::bigint as tokens, sum(cost_usd) as cost_usd,
+select source, sum(texts)::bigint as texts, sum(tokens)::bigint as tokens, coalesce(sum(cost_usd), 0) as cost_usd,
     sum(tokens_unpriced)::bigint as tokens_unpriced, sum(texts_wanted)::bigint as texts_wanted,
     sum(texts_found)::bigint as texts_found, sum(tokens_saved)::bigint as tokens_saved,
     coalesce(sum(saved_usd), 0) as saved_usd
@@ -25,7 +25,7 @@ order by tokens desc, source
 
 -- name: by_model
 -- The same by model.
-select model, sum(texts)::bigint as texts, sum(tokens)::bigint as tokens, sum(cost_usd) as cost_usd,
+select model, sum(texts)::bigint as texts, sum(tokens)::bigint as tokens, coalesce(sum(cost_usd), 0) as cost_usd,
     sum(tokens_unpriced)::bigint as tokens_unpriced, sum(texts_wanted)::bigint as texts_wanted,
     sum(texts_found)::bigint as texts_found, sum(tokens_saved)::bigint as tokens_saved,
     coalesce(sum(saved_usd), 0) as saved_usd

@@ -169,6 +169,20 @@ def test_what_has_no_price_is_said_to_be_missing_from_the_dollars(folder: Path, 
     assert "[budget.prices]" in shown
 
 
+@pytest.mark.parametrize("by", ["day", "source", "model"])
+def test_a_day_on_which_nothing_has_a_price_and_nothing_was_looked_up_is_shown(
+    folder: Path, settings: Settings, by: str
+) -> None:
+    """As after a run that looked into the store before midnight and asked the model after it."""
+    refreshed("docs")
+    with connect(settings) as connection:
+        connection.execute("update rag.usage_ledger set cost_usd = null")
+        connection.execute("update rag.store_lookups set at = at - interval '3 days'")
+    found = answer(f"usage --days 1 --by {by}")
+    assert (found["total"]["cost_usd"], found["total"]["tokens_unpriced"]) == (0, tokens_of(settings))
+    assert "?" in run(f"usage --days 1 --by {by}").stdout
+
+
 class Paid(HashedEmbedder):
     """Asks before each request, of one text, as a hosted model does."""
 
