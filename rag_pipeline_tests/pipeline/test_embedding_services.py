@@ -136,7 +136,7 @@ def changing(served: Served) -> Served:
 @pytest.mark.parametrize("name", MENDED)
 def test_a_fault_that_passes_leaves_no_trace(served: Served, oracle: Rows, name: str) -> None:
     served.service.fault = MENDED[name]
-    seconds = 1.5 if "F33" in name or "F45" in name else 15
+    seconds = 3 if "F33" in name or "F45" in name else 15
     published = served.pipeline(request_seconds=seconds).refresh("notes")
     assert served.rows() == oracle
     assert published.texts_embedded == len(served.service.sold)

@@ -12,6 +12,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _WINDOW = 60.0
 """Seconds in which an allowance is renewed, where the service does not say it."""
 
+_MOMENT = 0.2
+"""Seconds within which several refusals are one."""
+
 
 class Slots:
     """How many requests are under way at a time: half as many when the service is overrun, one more by and by."""
@@ -30,9 +33,9 @@ class Slots:
         """Take note of an answer."""
         self._limit = min(float(self._most), self._limit + 1 / self._limit)
 
-    def overrun(self, now: float, patience: float = 1.0) -> None:
+    def overrun(self, now: float) -> None:
         """Take note of a request that came too soon or took too long; those of one moment count once."""
-        if now - self._slowed_at >= patience:
+        if now - self._slowed_at >= _MOMENT:
             self._limit = max(1.0, self._limit / 2)
             self._slowed_at = now
 

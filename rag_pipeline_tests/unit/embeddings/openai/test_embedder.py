@@ -107,7 +107,7 @@ def test_every_text_is_bought_once_in_full_requests(service: EmbeddingServer) ->
 @pytest.mark.parametrize("name", MENDED)
 def test_a_fault_that_passes_leaves_no_trace(service: EmbeddingServer, name: str) -> None:
     service.fault = MENDED[name]
-    bought = buy(service, request_seconds=1.5 if "F33" in name or "F45" in name else 15)
+    bought = buy(service, request_seconds=3 if "F33" in name or "F45" in name else 15)
     assert is_whole(bought), bought.error
     never_charged = (
         sum(sum(count_tokens(asked.body["input"])) for asked in service.asked) - service.charged
@@ -330,7 +330,7 @@ def test_a_service_that_bears_two_requests_at_a_time_is_asked_no_faster_for_long
     service.fault = lambda number, asked: error(429, "too many at once") if service.at_once > 2 else None
     assert is_whole(buy(service, requests_at_once=16))
     refused = len(service.asked) - len(service.charges)
-    assert refused <= 20
+    assert refused <= 30
 
 
 def test_limits_told_by_headers_are_kept(service: EmbeddingServer) -> None:
