@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_pipeline.errors import DocumentError
+from rag_pipeline.errors import ConfigurationError, DocumentError
 from rag_pipeline.settings import Embedding
 
 Vector = NDArray[np.float32]
@@ -95,7 +95,10 @@ def in_blocks(
     vectors: Callable[[Iterable[str]], Iterator[Vector]],
     count_tokens: Callable[[list[str]], list[int]],
 ) -> Iterator[Batch]:
-    """Yield the batches of a model that gives one vector a text, in order, and costs nothing."""
+    """Yield the batches of a model that gives one vector a text, in order, and costs nothing.
+
+    A text whose vector has no direction is refused. Raises `ConfigurationError` when that is so of a whole block.
+    """
     waiting: deque[str] = deque()
 
     def passed() -> Iterator[str]:
@@ -106,8 +109,32 @@ def in_blocks(
     found, done = vectors(passed()), 0
     while block := list(islice(found, _BLOCK)):
         counts = count_tokens([waiting.popleft() for _ in block])
-        yield Batch(range(done, done + len(block)), np.stack(block), counts, sum(counts))
+        good, refused = _with_direction(block)
+        if len(refused) == len(block) > 1:
+            raise ConfigurationError(
+                f"the embedding model gives no usable vector for any of {len(block)} texts ({refused[0][1].reason}); "
+                "choose another one, or correct embedding.pooling"
+            )
+        yield Batch(
+            [done + place for place in good],
+            np.stack(block)[good],
+            [counts[place] for place in good],
+            sum(counts),
+            refused=[(done + place, refusal) for place, refusal in refused],
+        )
         done += len(block)
+
+
+def _with_direction(block: Sequence[Vector]) -> tuple[list[int], list[tuple[int, Refusal]]]:
+    """Return the places of the vectors that can be kept, and why the others cannot."""
+    lengths = np.linalg.norm(np.stack(block), axis=1)
+    refused = [
+        (place, Refusal("its vector is zero" if length == 0 else "its vector is not of finite numbers"))
+        for place, length in enumerate(lengths.tolist())
+        if not 0 < length < np.inf
+    ]
+    bad = {place for place, _ in refused}
+    return [place for place in range(len(block)) if place not in bad], refused
 
 
 def in_order(embedder: Embedder, texts: Iterable[str]) -> list[Vector]:

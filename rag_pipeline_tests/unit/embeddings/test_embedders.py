@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.embeddings import in_order, open_embedder, weights
+from rag_pipeline.embeddings import Refusal, Vector, in_blocks, in_order, open_embedder, weights
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.embeddings.local import LocalEmbedder
 from rag_pipeline.errors import ConfigurationError
@@ -32,6 +32,37 @@ def test_hashed_vectors_depend_on_the_text_alone(texts: list[str]) -> None:
     for text, vector in zip(texts, together, strict=True):
         assert np.array_equal(vector, HashedEmbedder().embed_query(text))
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+@given(st.lists(st.booleans(), max_size=200), st.sampled_from([0.0, np.nan, np.inf]))
+def test_a_text_whose_vector_has_no_direction_is_refused_alone(good: list[bool], number: float) -> None:
+    """As of weights in half precision, which overflow at some texts."""
+    texts = [f"{place}" for place in range(len(good))]
+    vectors = [
+        HashedEmbedder().embed_query(text) if fine else np.full(64, number)
+        for text, fine in zip(texts, good, strict=True)
+    ]
+    blocks = [good[start : start + 64] for start in range(0, len(good), 64)]
+    found: dict[int, Vector] = {}
+    refused: dict[int, Refusal] = {}
+
+    def take() -> None:
+        for batch in in_blocks(
+            iter(texts), lambda ahead: (vectors[int(text)] for text in ahead), lambda t: [1] * len(t)
+        ):
+            assert len(batch.counts) == len(batch.positions)
+            found.update(zip(batch.positions, batch.vectors, strict=True))
+            refused.update(batch.refused)
+
+    if any(len(block) > 1 and not any(block) for block in blocks):
+        with pytest.raises(ConfigurationError, match=r"no usable vector for any of \d+ texts"):
+            take()
+        return
+    take()
+    assert list(found) == [place for place, fine in enumerate(good) if fine]
+    assert all(np.array_equal(vectors[place], vector) for place, vector in found.items())
+    assert list(refused) == [place for place, fine in enumerate(good) if not fine]
+    assert all(refusal.lasting for refusal in refused.values())
 
 
 def test_local_vectors_are_unit_vectors_that_do_not_depend_on_their_neighbours(embedder: LocalEmbedder) -> None:
