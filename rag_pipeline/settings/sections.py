@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -41,6 +42,20 @@ class Database(Section):
     )
 
 
+def _open_address(url: str) -> str:
+    """Refuse an address with a secret in it: generations keep the address, and analysts read their recipes."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # said where it is asked
+        return url
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "an address has no user, password or parameters, because it is kept for all to see; "
+            "write https://HOST/v1, and set OPENAI_API_KEY"
+        )
+    return url
+
+
 class Embedding(Section):
     """The frozen interface between texts and vectors."""
 
@@ -65,7 +80,7 @@ class Embedding(Section):
         default=None, description="Text before every passage; by default what the model is known to be trained with."
     )
     processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
-    base_url: str | None = Field(
+    base_url: Annotated[str, AfterValidator(_open_address)] | None = Field(
         default=None, description="Address of the service; OPENAI_BASE_URL by default, else OpenAI itself."
     )
     send_dimensions: bool = Field(

@@ -65,6 +65,16 @@ def test_wrong_input_names_file_setting_and_remedy(tmp_path: Path, text: str, me
     assert problem(tmp_path, text).startswith(message)
 
 
+@pytest.mark.parametrize("secret", ["me:hunter2@host/v1", "host/v1?key=hunter2", "hunter2@host/v1", "host/v1#hunter2"])
+def test_a_secret_in_the_address_of_a_service_is_refused_and_not_repeated(tmp_path: Path, secret: str) -> None:
+    said = problem(tmp_path, f'[embedding]\nbase_url = "https://{secret}"\n')
+    assert said.startswith("rag.toml: embedding.base_url: an address has no user")
+    assert "OPENAI_API_KEY" in said
+    assert "hunter2" not in said
+    address = "http://[::1]:8000/v1"
+    assert load(tmp_path, f'[embedding]\nbase_url = "{address}"\n').embedding.base_url == address
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert len(problem(tmp_path, "[databse]\nurl = 1\n[workspce]\nroot = 1\n").splitlines()) == 2
 
