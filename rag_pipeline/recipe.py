@@ -13,7 +13,7 @@ from typing import Any
 KEYWORDS_VERSION = 2
 """Raise it with every change of ``sql/functions/10_terms.sql`` that can alter the terms or weights of a chunk."""
 
-_CODE = ("parser_version", "parsers", "chunker_version", "keywords_version")
+_CODE = ("layout", "parser_version", "parsers", "chunker_version", "keywords_version")
 _NOT_COMPARED = "embedding"
 
 

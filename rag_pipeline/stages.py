@@ -8,39 +8,35 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 
+from rag_pipeline.building import follow_if_built
 from rag_pipeline.changes.diff import find_changes
 from rag_pipeline.changes.hashes import hash_contents
-from rag_pipeline.chunks import CHUNKER_VERSION
 from rag_pipeline.chunks.build import build_chunks
 from rag_pipeline.database.connection import Role, connect, gone, local_folder
-from rag_pipeline.database.migrate import prepare
 from rag_pipeline.database.statements import statements
-from rag_pipeline.documents import PARSER_VERSION
 from rag_pipeline.documents.isolation import Parsers
-from rag_pipeline.embeddings import Embedder, open_embedder
+from rag_pipeline.embeddings import Embedder
 from rag_pipeline.embeddings.budget import open_budget
 from rag_pipeline.embeddings.lookup import count_missing_tokens, look_up
 from rag_pipeline.embeddings.prices import price
 from rag_pipeline.embeddings.store import embed_missing
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
 from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
-from rag_pipeline.index.generations import ensure_generation, use_generation
+from rag_pipeline.index.generations import Generation, generations, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Written, publish, summary
 from rag_pipeline.index.vector_index import maintain_graph
 from rag_pipeline.index.verify import Verification, compare, recount
-from rag_pipeline.plugins import PARSERS, versions
 from rag_pipeline.progress import Progress, silent
-from rag_pipeline.recipe import KEYWORDS_VERSION, Recipe
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources import Source, open_source
 from rag_pipeline.sources.snapshot import register, take_snapshot
+from rag_pipeline.targets import Targets
 from rag_pipeline.workspace import Workspace
 
 _ATTEMPTS = 3
@@ -54,47 +50,42 @@ class Pipeline:
         self.run_id = run_id
         self.progress = progress
         self.workspace = Workspace(settings)
+        self.targets = Targets(settings)
 
-    @cached_property
+    @property
     def embedder(self) -> Embedder:
-        """The embedding model, loaded when it is first needed."""
-        return open_embedder(self.settings.embedding)
+        """The embedding model of the settings, which the live generation need not be made with."""
+        return self.targets.embedder
 
-    @cached_property
-    def recipe(self) -> Recipe:
-        """What this software and these settings make of a document."""
-        chunking = self.settings.chunking
-        return Recipe(
-            parser_version=PARSER_VERSION,
-            parsers=versions(PARSERS),
-            chunker_version=CHUNKER_VERSION,
-            max_tokens=chunking.max_tokens,
-            window_tokens=chunking.window_tokens,
-            model=self.embedder.model,
-            dimensions=self.embedder.dimensions,
-            keywords_version=KEYWORDS_VERSION,
-            language=self.settings.keywords.language,
-            query_prefix=self.settings.embedding.query_prefix or "",
-        )
+    @embedder.setter
+    def embedder(self, embedder: Embedder) -> None:
+        self.targets.use(embedder)
 
-    @cached_property
+    @property
     def generation(self) -> int:
         """The generation that refreshes publish to; databases and tables are made when they are missing."""
-        prepare(self.settings)
-        with connect(self.settings) as connection:
-            return ensure_generation(connection, self.recipe)
+        with self.working() as (_, generation):
+            return generation.number
 
     @contextmanager
     def connected(self) -> Iterator[Connection[Any]]:
-        """Give a connection on which table names mean the current generation.
+        """Give a connection on which table names mean the generation that refreshes publish to."""
+        with self.working() as (connection, _):
+            yield connection
+
+    @contextmanager
+    def working(self, number: int | None = None) -> Iterator[tuple[Connection[Any], Generation]]:
+        """Give a generation, without a number the one that refreshes publish to, and a connection on its tables.
 
         Raises `TransientError` when the database goes away meanwhile.
         """
-        generation = self.generation
+        assert self.targets.prepared
         try:
             with connect(self.settings) as connection:
-                use_generation(connection, generation)
-                yield connection
+                targets = self.targets
+                generation = targets.refreshed(connection) if number is None else targets.generation(number)
+                use_generation(connection, generation.number)
+                yield connection, generation
         except psycopg.errors.ProgramLimitExceeded as error:
             raise PermanentError(f"the database cannot hold what it was given: {error}") from error
         except psycopg.OperationalError as error:
@@ -129,65 +120,70 @@ class Pipeline:
     def changed_documents(self, hashes: Hashes, everything: bool = False) -> Changes:
         """Compare with what is published; withhold what looks like an accident."""
         guards = self.settings.source(hashes.snapshot.source).guards
-        with self.connected() as connection:
+        with self.working() as (connection, generation):
             return find_changes(
                 connection,
                 self.workspace,
                 hashes,
                 guards,
-                self.generation,
-                self.recipe.parser_version,
-                self.recipe.model,
+                generation.number,
+                generation.recipe.parser_version,
+                generation.recipe.model,
                 everything=everything,
             )
 
     def chunks(self, changes: Changes) -> Chunked:
-        """Parse what is new and cut it into sections and chunks."""
-        chunking = self.settings.chunking
+        """Parse what is new and cut it into sections and chunks, as the recipe of the generation says."""
+        generation = self.targets.generation(changes.generation)
         with Parsers(self.settings.parsing) as parsers:
             return build_chunks(
                 self.workspace,
                 changes,
                 parsers,
-                self.embedder.count_tokens,
-                chunking.max_tokens,
-                chunking.window_tokens,
+                self.targets.embedder_of(generation).count_tokens,
+                generation.recipe.max_tokens,
+                generation.recipe.window_tokens,
                 self.progress,
             )
 
     def embeddings(self, chunked: Chunked) -> Embedded:
         """Buy the vectors that the store does not have, within the budget."""
-        model, source = self.embedder.model, chunked.changes.hashes.snapshot.source
-        with (
-            self.connected() as connection,
-            open_budget(connection, self.settings.budget, model, self.run_id, source) as budget,
-        ):
-            return embed_missing(connection, self.workspace, chunked, self.embedder, self.progress, self.run_id, budget)
+        source = chunked.changes.hashes.snapshot.source
+        with self.working(chunked.changes.generation) as (connection, generation):
+            embedder = self.targets.embedder_of(generation)
+            with open_budget(connection, self.settings.budget, embedder.model, self.run_id, source) as budget:
+                return embed_missing(connection, self.workspace, chunked, embedder, self.progress, self.run_id, budget)
 
     def published_index(self, embedded: Embedded, seconds: float) -> Published:
         """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
-        with self.connected() as connection:
-            published = publish(connection, self.workspace, embedded, self.recipe, self.run_id, seconds)
+        with self.working() as (connection, generation):
+            published = publish(connection, self.workspace, embedded, generation, self.run_id, seconds)
         folder = embedded.chunked.changes.hashes.snapshot.folder
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)
         return published
 
-    def vector_index(self, mend: bool = False) -> str | None:
+    def vector_index(self, mend: bool = False, number: int | None = None) -> str | None:
         """Build the graph over the vectors once there are many; with `mend`, also make it anew when much of it is dead.
 
-        Returns what was done, ``build`` or ``rebuild``, or None.
+        Of the generation that refreshes publish to, or of the given one. Returns what was done, ``build`` or
+        ``rebuild``, or None.
         """
-        bound = self.settings.retrieval.exact_up_to
-        return maintain_graph(self._session, self.generation, bound, self.progress, mend)
+        generation = self.generation if number is None else number
 
-    def _session(self, role: Role | None) -> Connection[Any]:
-        connection = connect(self.settings, role=role)
-        use_generation(connection, self.generation)
-        return connection
+        def session(role: Role | None) -> Connection[Any]:
+            connection = connect(self.settings, role=role)
+            use_generation(connection, generation)
+            return connection
+
+        return maintain_graph(session, generation, self.settings.retrieval.exact_up_to, self.progress, mend)
 
     def refresh(self, source: str) -> Published:
-        """Run all stages for one source; starts over when another refresh published meanwhile."""
+        """Run all stages for one source; starts over when another refresh published meanwhile.
+
+        A generation that is being built follows, if the source is built there; whatever keeps it from that is
+        noted with it, and is no failure of the refresh.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             started = time.monotonic()
             snapshot = self.source_snapshot(source)
@@ -198,6 +194,7 @@ class Pipeline:
             try:
                 published = self.published_index(embedded, time.monotonic() - started)
                 self.vector_index()
+                self.follow(source)
                 return published
             except StateMoved:
                 self.workspace.remove_folder(snapshot.folder)
@@ -205,19 +202,24 @@ class Pipeline:
                     raise
         raise AssertionError("unreachable")
 
+    def follow(self, source: str) -> Published | None:
+        """Let a generation that is being built follow, if the source is built there; None when nothing was to do."""
+        return follow_if_built(self, source)
+
     def dry_run(self, source: str) -> Published:
         """Compute everything that a refresh would do, spend nothing and publish nothing."""
         started = time.monotonic()
         snapshot = self.source_snapshot(source)
         chunked = self.chunks(self.changed_documents(self.content_hashes(snapshot)))
-        with self.connected() as connection:
-            wanted = look_up(connection, self.workspace, chunked, self.embedder.model)
-            tokens = count_missing_tokens(connection, self.workspace, chunked, self.embedder) if wanted.missing else 0
+        with self.working(chunked.changes.generation) as (connection, generation):
+            embedder = self.targets.embedder_of(generation)
+            wanted = look_up(connection, self.workspace, chunked, embedder.model)
+            tokens = count_missing_tokens(connection, self.workspace, chunked, embedder) if wanted.missing else 0
         self.workspace.remove_folder(snapshot.folder)
-        known = price(self.embedder.model, self.settings.budget.prices)
+        known = price(embedder.model, self.settings.budget.prices)
         planned = Embedded(
             chunked,
-            self.embedder.model,
+            embedder.model,
             chunked.chunks,
             wanted.missing,
             tokens,
@@ -241,8 +243,8 @@ class Pipeline:
             return found
         started = time.monotonic()
         # First, because the publication computes with these counts.
-        with self.connected() as connection:
-            recount(connection, self.generation)
+        with self.working(chunked.changes.generation) as (connection, generation):
+            recount(connection, generation.number)
         embedded = self.embeddings(chunked)
         self.published_index(embedded, time.monotonic() - started)
         rest, chunked = self._compare(source)
@@ -258,8 +260,8 @@ class Pipeline:
             )
         hashes = self.content_hashes(snapshot, read_all=True)
         chunked = self.chunks(self.changed_documents(hashes, everything=True))
-        with self.connected() as connection:
-            return compare(connection, self.workspace, chunked, self.recipe), chunked
+        with self.working(chunked.changes.generation) as (connection, generation):
+            return compare(connection, self.workspace, chunked, generation.recipe), chunked
 
     def hold(self, source: str, snapshot_id: int | None) -> None:
         """Hold a source at an earlier snapshot, so that the next refresh publishes it; None lets it go on.
@@ -286,8 +288,11 @@ class Pipeline:
 
     def housekeeping(self) -> Removed:
         """Remove what has been unneeded for longer than the settings keep it; mend the graph over the vectors."""
-        self.vector_index(mend=True)
-        with self.connected() as connection:
+        assert self.targets.prepared
+        with connect(self.settings) as connection:
+            for generation in generations(connection):
+                if generation.readable and generation.state != "retired":
+                    self.vector_index(mend=True, number=generation.number)
             return remove_expired(
                 connection,
                 self.workspace,

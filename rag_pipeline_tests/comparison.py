@@ -54,10 +54,10 @@ WRITTEN = """
     select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)
     from pg_stat_user_tables where schemaname like 'rag\\_g%'
 """
-QUARANTINE = "select source, document_id, reason from rag.quarantine"
+QUARANTINE = "select source, document_id, reason from rag.quarantine where generation = coalesce(%s, generation)"
 
 
-def published_rows(connection: Connection[Any]) -> dict[str, list[Any]]:
+def published_rows(connection: Connection[Any], generation: int | None = None) -> dict[str, list[Any]]:
     """Return the published rows, sorted, on a connection whose tables are those of one generation.
 
     Of a quarantined document the last good version stays, which a rebuild cannot know: only that it is
@@ -71,7 +71,7 @@ def published_rows(connection: Connection[Any]) -> dict[str, list[Any]]:
         "sections": connection.execute(SECTIONS).fetchall(),
         "chunks": connection.execute(CHUNKS).fetchall(),
     }
-    quarantine = connection.execute(QUARANTINE).fetchall()
+    quarantine = connection.execute(QUARANTINE, [generation]).fetchall()
     unreadable = {row[:2] for row in quarantine}
     return {"quarantine": sorted(quarantine)} | {
         name: sorted((row for row in rows if row[:2] not in unreadable), key=repr) for name, rows in found.items()

@@ -26,7 +26,7 @@ def find_changes(
     connection: Connection[Any],
     workspace: Workspace,
     hashes: Hashes,
-    guards: Guards,
+    guards: Guards | None,
     generation: int,
     parser_version: int,
     model: str,
@@ -34,12 +34,13 @@ def find_changes(
 ) -> Changes:
     """Write ``changes.parquet`` and return the counts.
 
+    Without `guards` nothing is withheld, and no approval used: what is followed has been through them.
     With `everything` no document counts as unchanged or as known to be unreadable: the whole source is
     computed anew, which is how the index is verified and repaired.
     """
     queries = statements("changes")
     snapshot = hashes.snapshot
-    source = {"source": snapshot.source}
+    source = {"source": snapshot.source, "generation": generation}
     connection.execute(queries["create_listed"])
     manifest = read_tuples(workspace.file(snapshot.folder, "manifest.parquet"), LISTED_TYPES)
     listed = copy_rows(connection, "listed", LISTED_TYPES, manifest)
@@ -60,13 +61,16 @@ def find_changes(
     counts = {category: counted.get(category, (0, 0))[0] for category in (*_LISTED_CATEGORIES, "removed")}
     widened = sum(widenings for _, widenings in counted.values())
 
-    deletions, deletion_limit = _approval(connection, snapshot.source, "deletions")
-    widenings, widening_limit = _approval(connection, snapshot.source, "widenings")
-    keep_deleted = withhold_deletions(guards, published, counts["removed"], listed, deletion_limit)
-    # A rollback brings back what was said, never who could read it.
-    keep_narrow = snapshot.pinned or withhold_widenings(guards, published, widened, widening_limit)
-    approvals = [deletions] if deletions and not keep_deleted and counts["removed"] else []
-    approvals += [widenings] if widenings and not keep_narrow and widened else []
+    keep_deleted = keep_narrow = False
+    approvals: list[int] = []
+    if guards is not None:
+        deletions, deletion_limit = _approval(connection, snapshot.source, "deletions")
+        widenings, widening_limit = _approval(connection, snapshot.source, "widenings")
+        keep_deleted = withhold_deletions(guards, published, counts["removed"], listed, deletion_limit)
+        # A rollback brings back what was said, never who could read it.
+        keep_narrow = snapshot.pinned or withhold_widenings(guards, published, widened, widening_limit)
+        approvals += [deletions] if deletions and not keep_deleted and counts["removed"] else []
+        approvals += [widenings] if widenings and not keep_narrow and widened else []
 
     withheld = dropped = 0
     with (

@@ -16,7 +16,14 @@ from psycopg import Connection, errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rag_pipeline.database.connection import open_session, server_url
-from rag_pipeline.database.objects import apply_objects, as_owner, generation_search_path, read_objects, search_path
+from rag_pipeline.database.objects import (
+    LAYOUT,
+    apply_objects,
+    as_owner,
+    generation_search_path,
+    read_objects,
+    search_path,
+)
 from rag_pipeline.database.requirements import (
     check_extension_schema,
     check_text,
@@ -68,7 +75,8 @@ def prepare(settings: "Settings") -> None:
         check_extension_schema(connection)
         migrate(connection, sql_folder() / "migrations")
         standing = connection.execute(statements("database")["applied_generation"]).fetchone()
-        if standing is not None:
+        # Those of an older version go on to serve the tables of an older layout, which these do not know.
+        if standing is not None and standing[1] == LAYOUT:
             apply_objects(connection, standing[0])
 
 

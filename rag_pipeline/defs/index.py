@@ -47,9 +47,11 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
             so_far = (datetime.now(UTC) - snapshot.started_at).total_seconds()
             published = stage.pipeline.published_index(embeddings, so_far)
             stage.pipeline.vector_index()
+            stage.pipeline.follow(published.source)
             queries = statements("checks")
+            values = {"source": published.source, "generation": published.generation}
             with stage.pipeline.connected() as connection, connection.cursor(row_factory=dict_row) as cursor:
-                counts = cursor.execute(queries["published_counts"], {"source": published.source}).fetchone() or {}
+                counts = cursor.execute(queries["published_counts"], values).fetchone() or {}
                 columns = cursor.execute(queries["chunk_columns"]).fetchall()
                 results = [checks.no_orphans(connection), checks.counts_match(counts, embeddings, published)]
             numbers = stage.numbers(published, refresh_seconds=round(published.seconds, 3))

@@ -154,7 +154,7 @@ def open_embedder(settings: Embedding) -> Embedder:
     if settings.provider == "hashed":
         from rag_pipeline.embeddings.hashed import HashedEmbedder
 
-        return with_prefixes(HashedEmbedder(), settings)
+        return with_prefixes(HashedEmbedder(settings.dimensions or 64), settings)
     if settings.provider == "openai":
         from rag_pipeline.embeddings.openai import OpenAIEmbedder
 

@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.index.generations import use_generation
+from rag_pipeline.index.generations import generations, use_generation
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.workspace import Workspace
 
@@ -44,6 +44,11 @@ def remove_expired(connection: Connection[Any], workspace: Workspace, sources: l
     abandoned = [folder for source in sources for folder in _finished(workspace.folders(source)) if folder not in kept]
     for folder in abandoned:
         workspace.remove_folder(folder)
+    for name in ("create_needed", "need_lost"):
+        connection.execute(queries[name])
+    for generation in generations(connection):
+        use_generation(connection, generation.number)
+        connection.execute(queries["need_published"])
     blobs = _remove_blobs(connection, workspace, sources)
     _mark_vectors(connection)
     vectors = connection.execute(queries["purge_vectors"], keep).rowcount
@@ -66,10 +71,8 @@ def _mark_vectors(connection: Connection[Any]) -> None:
 
 
 def _remove_blobs(connection: Connection[Any], workspace: Workspace, sources: list[str]) -> int:
-    """Remove blobs that no document, tombstone or kept refresh refers to."""
+    """Remove blobs that nothing needs: no document of a generation, no tombstone, no kept refresh."""
     queries = statements("housekeeping")
-    connection.execute(queries["create_needed"])
-    connection.execute(queries["need_published"])
     for source in sources:
         for folder in workspace.folders(source):
             manifest = workspace.file(folder, "manifest.parquet")

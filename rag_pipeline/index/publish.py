@@ -15,8 +15,8 @@ from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import PermanentError, StateMoved
 from rag_pipeline.handover import Embedded, Published
+from rag_pipeline.index.generations import Generation, expect_state, generations, look_into
 from rag_pipeline.parquet import read_tuples
-from rag_pipeline.recipe import Recipe
 from rag_pipeline.workspace import Workspace
 
 _DOCUMENT_TYPES = {
@@ -106,24 +106,39 @@ def publish(
     connection: Connection[Any],
     workspace: Workspace,
     embedded: Embedded,
-    recipe: Recipe,
+    generation: Generation,
     run_id: str | None,
     seconds: float,
+    equals_revision: int | None = None,
 ) -> Published:
-    """Publish a refresh and record it.
+    """Publish a refresh into a generation and record it.
 
-    Raises `StateMoved` when the source is no longer in the state the refresh was computed from, and
-    `PermanentError` when a check fails; both leave the index as it was.
+    With `equals_revision` the refresh follows the live generation, whose state of that revision it makes this
+    one equal to; the manifest of the snapshot is then the live one's. Raises `StateMoved` when the source, or the
+    generation, is no longer in the state the refresh was computed from, and `PermanentError` when a check fails;
+    both leave the index as it was.
     """
     queries = statements("publish")
     chunked, changes = embedded.chunked, embedded.chunked.changes
     snapshot = changes.hashes.snapshot
+    if generation.number != changes.generation:
+        raise StateMoved(
+            f"source {snapshot.source}: generation {generation.number} of the index is refreshed meanwhile "
+            f"instead of {changes.generation}; run the refresh again"
+        )
     quiet = not (changes.touched or changes.restamped or chunked.quarantined or changes.released or changes.approvals)
     if not quiet:
         load_staging(connection, workspace, snapshot.folder, embedded.model)
-    source = {"source": snapshot.source}
+    source = {"source": snapshot.source, "generation": generation.number}
+    stands = {
+        "snapshot_id": snapshot.snapshot_id,
+        "confirmed_id": snapshot.snapshot_id if snapshot.complete else None,
+        "equals_revision": equals_revision,
+    }
     with connection.transaction():
         connection.execute(queries["lock_source"], source)
+        expect_state(connection, generation.number, generation.state)
+        connection.execute(queries["enter_source"], source)
         row = connection.execute(queries["current_revision"], source).fetchone()
         revision = row[0] if row else -1
         if revision != changes.revision:
@@ -131,14 +146,13 @@ def publish(
                 f"source {snapshot.source}: another refresh published meanwhile "
                 f"(revision {revision} instead of {changes.revision}); run the refresh again"
             )
-        written = _NOTHING if quiet else _merge(connection, embedded, recipe)
-        if written == _NOTHING:
-            connection.execute(queries["same_manifest"], source | {"snapshot_id": snapshot.snapshot_id})
-        else:
+        written = _NOTHING if quiet else _merge(connection, embedded, generation)
+        if written != _NOTHING:
             (revision,) = connection.execute(queries["bump_revision"], source).fetchone() or (0,)
-            connection.execute(
-                queries["keep_manifest"], {"snapshot_id": snapshot.snapshot_id, "manifest": snapshot.folder}
-            )
+        if equals_revision is None:
+            manifest = {"snapshot_id": snapshot.snapshot_id, "manifest": snapshot.folder}
+            connection.execute(queries["same_manifest" if written == _NOTHING else "keep_manifest"], source | manifest)
+        connection.execute(queries["stand_at"], source | stands)
         result = summary(embedded, seconds, revision, written)
         connection.execute(queries["add_refresh"], asdict(result) | {"run_id": run_id})
     return result
@@ -181,7 +195,7 @@ def summary(embedded: Embedded, seconds: float, revision: int, written: Written)
     )
 
 
-def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> Written:
+def _merge(connection: Connection[Any], embedded: Embedded, generation: Generation) -> Written:
     """Make the published rows of the changed documents equal to the staged ones; count what was written."""
     changes = embedded.chunked.changes
     snapshot = changes.hashes.snapshot
@@ -191,8 +205,8 @@ def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> W
         "snapshot_id": snapshot.snapshot_id,
         "generation": changes.generation,
         "model": embedded.model,
-        "parser_version": recipe.parser_version,
-        "language": recipe.language,
+        "parser_version": generation.recipe.parser_version,
+        "language": generation.recipe.language,
         "released": [bytes.fromhex(digest) for digest in changes.released],
         "approvals": list(changes.approvals),
     }
@@ -206,6 +220,11 @@ def _merge(connection: Connection[Any], embedded: Embedded, recipe: Recipe) -> W
     run("delete_removed_sections")
     documents_deleted = run("delete_removed_documents")
 
+    run("find_whole_lists")
+    for other in generations(connection):
+        if other.number != generation.number:
+            with look_into(connection, other.number, back_to=generation.number):
+                run("keep_lists")
     run("change_shared_lists", "intern_access_lists", "resolve_access_lists", "settle_languages")
     documents_written = run("update_documents", "update_quarantined_access", "insert_documents")
     run("find_inserted", "forget_tombstones")

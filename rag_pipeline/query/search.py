@@ -21,6 +21,7 @@ from rag_pipeline.query.duplicates import reasons, without_duplicates
 from rag_pipeline.query.explain import Journal
 from rag_pipeline.query.hits import Candidate, Hits
 from rag_pipeline.query.limits import limited_per_document
+from rag_pipeline.query.models import AnotherGeneration, Live, Models
 from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
 from rag_pipeline.query.windows import merged_windows
@@ -29,10 +30,10 @@ from rag_pipeline.storable import storable
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
-    from rag_pipeline.embeddings import Embedder
     from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
+_ATTEMPTS = 3
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
 _EVERYTHING = Filters()
@@ -48,7 +49,8 @@ class Index:
         self._pool = pool
         self._settings = settings
         self._loading = Lock()
-        self._opened_embedder: Embedder | None = None
+        self._models = Models(settings)
+        self._generation: Live | None = None
         self._opened_reranker: Reranker | None = None
 
     @classmethod
@@ -84,7 +86,7 @@ class Index:
         says. With `explain` the hits say how they came about, with `plan` also how Postgres went about it.
 
         Raises `ValueError` for a question or `k` out of bounds, `ConfigurationError` when nothing is
-        indexed yet or the index was made with another model, `TransientError` when it does not answer now.
+        indexed yet or the model of the index cannot be opened, `TransientError` when it does not answer now.
         """
         if not text.strip():
             raise ValueError("the question is empty")
@@ -95,15 +97,37 @@ class Index:
         retrieval = self._settings.retrieval
         reranker = self._reranker if (retrieval.rerank if rerank is None else rerank) else None
         journal = Journal(explain or plan)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._search(storable(text), caller, k, filters, reranker, journal, plan, explain)
+            except AnotherGeneration:
+                # It became live while this one was asked, which then answers nothing: so the new one is asked.
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _search(
+        self,
+        text: str,
+        caller: Caller,
+        k: int,
+        filters: Filters,
+        reranker: "Reranker | None",
+        journal: Journal,
+        plan: bool,
+        explain: bool,
+    ) -> Hits:
+        """Search in the generation that is live now. Raises `AnotherGeneration` when it is no longer."""
+        retrieval = self._settings.retrieval
         with journal.measured("embedding"):
-            asked = self._asked(storable(text), caller, filters)
+            asked = self._asked(text, caller, filters)
         everything = 2 * max(retrieval.candidates, k)
         # What is re-ranked is fetched at once, so that a search never re-ranks twice.
         wanted = everything if explain or plan or reranker else min(everything, _SPARE * k)
         while True:
             asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted}
             as_of, candidates, layers, plans = self._candidates(asked, plan)
-            hits = self._layered(storable(text), candidates, k, reranker, journal.started(layers, plans), as_of)
+            hits = self._layered(text, candidates, k, reranker, journal.started(layers, plans), as_of)
             if len(hits) == k or len(candidates) < wanted or wanted == everything:
                 return hits
             wanted = everything
@@ -130,10 +154,12 @@ class Index:
         from pgvector import HalfVector
 
         retrieval = self._settings.retrieval
+        live = self._generation or self._look()
         return filters.parameters | {
             "question": text,
-            "vector": HalfVector(self._embedder.embed_query(text)),
-            "model": self._embedder.model,
+            "generation": live.generation,
+            "vector": HalfVector(self._models.of(live).embed_query(text)),
+            "model": live.model,
             "principals": list(caller.principals),
             "fusion": retrieval.fusion,
             "vector_weight": retrieval.vector_weight,
@@ -145,16 +171,8 @@ class Index:
     ) -> tuple[Any, list[Candidate], Mapping[str, Any], list[str]]:
         """Ask the database: since when it is confirmed, the candidates, best first, the ways it took, the plans."""
         queries = statements("search")
-        with self._transaction() as connection:
-            state = connection.execute(queries["index_state"], asked).fetchone()
-            if state is None:
-                raise _nothing_indexed()
-            generation, indexed_with, _ = state
-            if indexed_with != asked["model"]:
-                raise ConfigurationError(
-                    f"[embedding] asks for {asked['model']}, but generation {generation} of the index was made with "
-                    f"{indexed_with}; put the settings back, or make a new index with them"
-                )
+        with self._transaction(asked["generation"]) as connection:
+            self._expect(connection, asked["generation"])
             with connection.cursor(row_factory=dict_row) as cursor:
                 rows = cursor.execute(queries["search"], asked).fetchall()
             plans = [line for (line,) in connection.execute(queries["search_plan"], asked)] if plan else []
@@ -208,16 +226,36 @@ class Index:
             explanation=journal.explanation(candidates, ranks, best, k),
         )
 
+    def _look(self) -> Live:
+        """Ask which generation is live, and remember it."""
+        with self._transaction() as connection:
+            self._generation = _live(connection)
+        return self._generation
+
+    def _expect(self, connection: Connection[Any], generation: int) -> None:
+        """Raise `AnotherGeneration`, and remember it, unless this one is still live."""
+        live = _live(connection)
+        if live.generation != generation:
+            self._generation = live
+            raise AnotherGeneration
+
     @contextmanager
-    def _transaction(self) -> Iterator[Connection[Any]]:
-        """Give a session inside one read-only transaction on one snapshot."""
+    def _transaction(self, generation: int | None = None) -> Iterator[Connection[Any]]:
+        """Give a session inside one read-only transaction on one snapshot.
+
+        An error that comes of another `generation` having become live meanwhile is `AnotherGeneration`.
+        """
         try:
             with self._pool.connection() as connection, connection.transaction():
                 yield connection
+        except (psycopg.errors.SerializationFailure, psycopg.DataError) as error:
+            if generation is not None and self._look().generation != generation:
+                raise AnotherGeneration from error
+            if isinstance(error, psycopg.errors.SerializationFailure):
+                raise TransientError(f"the index could not answer; ask again: {error}") from error
+            raise ValueError(f"the filters cannot be used: {error.diag.message_primary or error}") from error
         except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
             raise _nothing_indexed() from error
-        except psycopg.DataError as error:
-            raise ValueError(f"the filters cannot be used: {error.diag.message_primary or error}") from error
         except psycopg.OperationalError as error:
             what = "stopped answering" if gone(error) else "could not answer"
             raise TransientError(f"the index {what}; ask again: {error}") from error
@@ -228,19 +266,7 @@ class Index:
         Raises as `search` does.
         """
         with self._transaction() as connection:
-            state = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
-        if state is None:
-            raise _nothing_indexed()
-        return state[2]
-
-    @property
-    def _embedder(self) -> "Embedder":
-        with self._loading:
-            if self._opened_embedder is None:
-                from rag_pipeline.embeddings import open_embedder
-
-                self._opened_embedder = open_embedder(self._settings.embedding)
-            return self._opened_embedder
+            return _live(connection).as_of
 
     @property
     def _reranker(self) -> "Reranker":
@@ -250,6 +276,14 @@ class Index:
 
                 self._opened_reranker = open_reranker(self._settings.retrieval)
             return self._opened_reranker
+
+
+def _live(connection: Connection[Any]) -> Live:
+    """Return the generation that the search functions read, as a session sees it."""
+    row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
+    if row is None:
+        raise _nothing_indexed()
+    return Live(*row)
 
 
 def _nothing_indexed() -> ConfigurationError:

@@ -272,12 +272,20 @@ def test_a_rollback_holds_an_earlier_state_and_lets_go(handbook: tuple[ScriptedP
         pipeline.hold("handbook", 999)
 
 
-def test_another_recipe_is_refused(handbook: tuple[ScriptedPipeline, World]) -> None:
+def test_a_generation_keeps_its_recipe(handbook: tuple[ScriptedPipeline, World]) -> None:
     pipeline, world = handbook
     other = pipeline.settings.model_copy(update={"chunking": Chunking(max_tokens=64, window_tokens=400)})
     changed = ScriptedPipeline(other, {"handbook": world})
-    with pytest.raises(ConfigurationError, match="max_tokens is 200 in the index and 64 in the settings"):
-        changed.refresh("handbook")
+    assert changed.refresh("handbook").unchanged == len(world.documents)
+    world.documents["long.md"] = Entry("# Long\n\n" + "One more sentence of seven words here. " * 40, PUBLIC)
+    assert changed.refresh("handbook").added == 1
+    with changed.working() as (connection, generation):
+        assert connection.execute("select max(tokens) > 64 from chunks").fetchone() == (True,)
+    assert [str(difference) for difference in changed.targets.differences(generation)] == [
+        "max_tokens is 200 in the index and 64 in the settings",
+        "window_tokens is 800 in the index and 400 in the settings",
+    ]
+    assert changed.verify("handbook").equal
 
 
 def test_a_dry_run_says_what_would_happen_and_does_not(handbook: tuple[ScriptedPipeline, World]) -> None:

@@ -34,7 +34,7 @@ LAYERS = (
     {"chunks"},
     {"embeddings"},
     {"index"},
-    {"stages"},
+    {"stages", "targets", "building", "planning", "migration"},
     {"query"},
     {"service", "mcp"},
     {"defs"},

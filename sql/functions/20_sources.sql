@@ -6,20 +6,16 @@ create or replace view rag.confirmations with (security_invoker = true) as
 select sources.source, last.started_at as as_of,
     coalesce(now() - last.started_at > sources.stale_after, true) as stale
 from rag.sources
+join rag.generations on generations.state = 'live'
+join rag.generation_sources as stands
+    on stands.source = sources.source and stands.generation = generations.generation and stands.snapshot_id is not null
 left join lateral (
     -- A source that a rollback holds is as old as what it is held at.
-    select coalesce(held.started_at, (
-        select snapshots.started_at
-        from rag.refreshes
-        join rag.snapshots using (snapshot_id)
-        where refreshes.source = sources.source and snapshots.complete
-        order by refreshes.refresh_id desc
-        limit 1
-    )) as started_at
+    select coalesce(held.started_at, confirmed.started_at) as started_at
     from (select 1) as always
     left join rag.snapshots as held on held.snapshot_id = sources.pinned_snapshot
-) as last on true
-where exists (select from rag.refreshes where refreshes.source = sources.source);
+    left join rag.snapshots as confirmed on confirmed.snapshot_id = stands.confirmed_id
+) as last on true;
 comment on view rag.confirmations
     is 'Per published source: the time of its last complete listing, and whether that is too long ago.';
 grant select on rag.confirmations to rag_analyst, rag_writer;
@@ -37,10 +33,11 @@ $$;
 comment on function rag.confirmed_sources(text[]) is 'The confirmations of some sources or all.';
 revoke all on function rag.confirmed_sources(text[]) from public;
 
--- What a reader may know of the index as a whole: its generation, its model, and how old it is at most; that is not
--- known while a source was never listed completely.
+-- What a reader may know of the index as a whole: its generation, its model and how that is opened, and how old it is at
+-- most; that is not known while a source was never listed completely. Of the generation that the functions read, which is
+-- for a moment not the one that an old snapshot calls live.
 create or replace function rag.index_state(only_sources text[] default null)
-returns table (generation int, model text, dimensions int, as_of timestamptz)
+returns table (generation int, model text, dimensions int, as_of timestamptz, embedding jsonb)
 language sql stable security definer
 set search_path from current
 as $$
@@ -48,11 +45,12 @@ as $$
         (
             select case when bool_and(confirmed.as_of is not null) then min(confirmed.as_of) end
             from rag.confirmed_sources(only_sources) as confirmed
-        )
+        ),
+        coalesce(generations.recipe -> 'embedding', '{}')
     from rag.generations
-    where generations.state = 'live';
+    where generations.generation = rag.own_generation();
 $$;
 comment on function rag.index_state(text[])
-    is 'Live generation, its model, and the time since when every source is confirmed.';
+    is 'Live generation, its model and how that is opened, and the time since when every source is confirmed.';
 revoke all on function rag.index_state(text[]) from public;
 grant execute on function rag.index_state(text[]) to rag_reader, rag_writer;

@@ -53,13 +53,18 @@ set max_parallel_workers_per_gather = 0
 as $$
 #variable_conflict use_column
 declare
-    live_model text := (select generations.model from rag.generations where generations.state = 'live');
+    own        int := substr(current_schema(), 6);
+    live_model text := (select generations.model from rag.generations where generations.generation = own and generations.state = 'live');
     depth      int := least(greatest(candidates, 1), 1000);
     moments    timestamptz[] := array[clock_timestamp()];
     scope      record;
     nearest    record;
     matching   record;
 begin
+    -- These functions read one generation, and an old snapshot may know it unfinished only.
+    if live_model is null then
+        perform rag.refuse_other_generation();
+    end if;
     if query_vector is not null and query_model is distinct from live_model then
         raise exception 'the query was embedded with %, the index with %',
             coalesce(query_model, 'an unnamed model'), live_model
@@ -162,6 +167,10 @@ begin
     ) as start
     join rag.confirmed_sources(only_sources) as confirmed on confirmed.source = documents.source
     order by best.score desc, best.document_hash, best.local_id;
+    -- Another generation became live while this ran, and some of what it called read that one.
+    if rag.own_generation() <> own then
+        perform rag.refuse_other_generation();
+    end if;
     if explain then
         moments := moments || clock_timestamp();
         layers := jsonb_build_object(

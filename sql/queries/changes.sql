@@ -37,8 +37,9 @@ order by listed.document_hash, listed.version, listed.uri
 
 -- name: source_state
 -- The state that a diff is computed from: the revision, and how many documents are published.
-select sources.revision, (select count(*) from documents where documents.source = sources.source) as documents
+select coalesce(stands.revision, 0), (select count(*) from documents where documents.source = sources.source) as documents
 from rag.sources
+left join rag.generation_sources as stands on stands.source = sources.source and stands.generation = %(generation)s
 where sources.source = %(source)s
 
 -- name: classify
@@ -89,7 +90,8 @@ compared as (
     from listed
     full join published on published.document_hash = listed.document_hash
     left join rag.quarantine
-        on quarantine.document_hash = listed.document_hash
+        on quarantine.generation = %(generation)s
+        and quarantine.document_hash = listed.document_hash
         and quarantine.content_hash = listed.content_hash
         and quarantine.parser_version = %(parser_version)s
         and coalesce(quarantine.refused_by, %(model)s) = %(model)s
@@ -180,5 +182,5 @@ select quarantine.document_hash
 from rag.quarantine
 left join listed on listed.document_hash = quarantine.document_hash
 left join diff on diff.document_hash = quarantine.document_hash
-where quarantine.source = %(source)s
+where quarantine.generation = %(generation)s and quarantine.source = %(source)s
   and case when listed.document_hash is null then %(complete)s else diff.category is distinct from 'quarantined' end

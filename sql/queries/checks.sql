@@ -10,7 +10,7 @@ where embedding_store.model = %(model)s and embedding_store.embed_hash = any (%(
 -- What one source has in the index at this moment, and the revision that this is.
 with kept as (select doc_key, cardinality(section_ids) as sections from documents where source = %(source)s)
 select
-    (select revision from rag.sources where source = %(source)s) as revision,
+    (select revision from rag.generation_sources where generation = %(generation)s and source = %(source)s) as revision,
     (select count(*) from kept) as documents,
     (select coalesce(sum(sections), 0)::bigint from kept) as sections_announced,
     (select count(*) from sections join kept using (doc_key)) as sections,

@@ -68,8 +68,8 @@ insert into rag.migrations (number, name, checksum) values (%(number)s, %(name)s
 select name, checksum, generation, defines from rag.applied_objects
 
 -- name: applied_generation
--- The generation that readers see through the views; none before the first is made.
-select generation from rag.applied_objects limit 1
+-- The generation that readers see through the views, and the version of its tables; none before the first is made.
+select generation, layout from rag.applied_objects join rag.generations using (generation) limit 1
 
 -- name: forget_objects
 -- Before all files are applied anew.

@@ -37,11 +37,12 @@ select distinct manifest from rag.snapshots where manifest is not null
 create temp table needed (content_hash bytea not null)
 
 -- name: need_published
--- Published documents, and lost ones within their grace period.
-insert into needed
-select content_hash from documents
-union
-select content_hash from rag.tombstones
+-- The documents of a generation; asked of each.
+insert into needed select content_hash from documents
+
+-- name: need_lost
+-- Lost documents within their grace period.
+insert into needed select content_hash from rag.tombstones
 
 -- name: unneeded
 -- Those of the given blobs that nothing refers to.

@@ -2,9 +2,13 @@
 -- One publisher a source at a time; released by commit or rollback.
 select pg_advisory_xact_lock(hashtextextended('rag-pipeline publish ' || %(source)s, 0))
 
+-- name: enter_source
+-- A source is in a generation from its first publication there on.
+insert into rag.generation_sources (generation, source) values (%(generation)s, %(source)s) on conflict do nothing
+
 -- name: current_revision
--- The state that the source is in now; compared with the one the refresh was computed from.
-select revision from rag.sources where source = %(source)s for update
+-- The state that the source is in now, in this generation; compared with the one the refresh was computed from.
+select revision from rag.generation_sources where generation = %(generation)s and source = %(source)s for update
 
 -- name: bury_removed
 -- A lost document is remembered, so that its return costs nothing.
@@ -38,36 +42,48 @@ where sections.doc_key = staged_documents.doc_key and staged_documents.category 
 delete from documents using staged_documents
 where documents.doc_key = staged_documents.doc_key and staged_documents.category = 'removed'
 
--- name: change_shared_lists
--- When every document of a list gets the same new list, which nobody has yet, the list itself changes:
--- one row instead of every chunk below it. Lists belong to one source, and its publisher holds the lock.
+-- name: find_whole_lists
+-- When every document of a list gets the same new list, which nobody has yet, the list itself can change: one row
+-- instead of every chunk below it. Lists belong to one source, and its publisher holds the lock.
+create temp table whole_lists on commit drop as
 with wanted as (
     select documents.acl_id, min(staged_documents.digest) as digest, count(*) as documents
     from staged_documents
     join documents using (doc_key)
     group by documents.acl_id
     having count(distinct staged_documents.digest) = 1 and count(*) = count(staged_documents.digest)
-),
-whole as (
-    select distinct on (wanted.digest) wanted.acl_id, wanted.digest
-    from wanted
-    join rag.access_lists using (acl_id)
-    where access_lists.digest <> wanted.digest
-      and wanted.documents = (select count(*) from documents where documents.acl_id = wanted.acl_id)
-      and not exists (
-          select from rag.access_lists as taken
-          where taken.source = access_lists.source and taken.digest = wanted.digest
-      )
-      and not exists (select from rag.quarantine where quarantine.acl_id = wanted.acl_id)
-    order by wanted.digest, wanted.acl_id
 )
+select distinct on (wanted.digest) wanted.acl_id, wanted.digest
+from wanted
+join rag.access_lists using (acl_id)
+where access_lists.digest <> wanted.digest
+  and wanted.documents = (select count(*) from documents where documents.acl_id = wanted.acl_id)
+  and not exists (
+      select from rag.access_lists as taken
+      where taken.source = access_lists.source and taken.digest = wanted.digest
+  )
+  and not exists (select from rag.quarantine where quarantine.acl_id = wanted.acl_id)
+order by wanted.digest, wanted.acl_id
+
+-- name: keep_lists
+-- Asked of every other generation: a list that has a document there which does not get the same new list stays, or the
+-- document would be open to others than it was.
+delete from whole_lists
+where exists (
+    select from documents
+    left join staged_documents on staged_documents.document_hash = documents.document_hash
+    where documents.acl_id = whole_lists.acl_id and staged_documents.digest is distinct from whole_lists.digest
+)
+
+-- name: change_shared_lists
+-- The lists of which that is true in every generation.
 update rag.access_lists
 set allow = staged.allow, deny = staged.deny, digest = staged.digest
-from whole
+from whole_lists
 cross join lateral (
-    select allow, deny, digest from staged_documents where staged_documents.digest = whole.digest limit 1
+    select allow, deny, digest from staged_documents where staged_documents.digest = whole_lists.digest limit 1
 ) as staged
-where access_lists.acl_id = whole.acl_id
+where access_lists.acl_id = whole_lists.acl_id
 
 -- name: intern_access_lists
 -- Each distinct access list is kept once a source.
@@ -275,7 +291,7 @@ where staged_documents.category in ('added', 'restored') or (
 -- name: clear_quarantine
 -- Documents that can be read again, and those that a complete listing no longer has.
 delete from rag.quarantine
-where source = %(source)s and document_hash = any (%(released)s)
+where generation = %(generation)s and source = %(source)s and document_hash = any (%(released)s)
   and not exists (
       select from staged_documents
       where staged_documents.document_hash = quarantine.document_hash and staged_documents.category = 'quarantined'
@@ -284,12 +300,13 @@ where source = %(source)s and document_hash = any (%(released)s)
 -- name: add_quarantine
 -- What could not be read, with the access of its listing; counted again only when it was tried again.
 insert into rag.quarantine as known (
-    document_hash, source, document_id, uri, reason, content_hash, parser_version, acl_id, refused_by
+    generation, document_hash, source, document_id, uri, reason, content_hash, parser_version, acl_id, refused_by
 )
-select document_hash, %(source)s, document_id, uri, failure, content_hash, %(parser_version)s, acl_id, refused_by
+select %(generation)s, document_hash, %(source)s, document_id, uri, failure, content_hash, %(parser_version)s, acl_id,
+    refused_by
 from staged_documents
 where category = 'quarantined'
-on conflict (document_hash) do update
+on conflict (generation, document_hash) do update
 set reason = excluded.reason, content_hash = excluded.content_hash, parser_version = excluded.parser_version,
     acl_id = excluded.acl_id, uri = excluded.uri, last_seen = now(), attempts = known.attempts + 1,
     refused_by = coalesce(
@@ -345,7 +362,19 @@ cross join lateral (values
 
 -- name: bump_revision
 -- The source is in a new state; returns its number.
-update rag.sources set revision = revision + 1 where source = %(source)s returning revision
+update rag.generation_sources set revision = revision + 1
+where generation = %(generation)s and source = %(source)s
+returning revision
+
+-- name: stand_at
+-- Which snapshot this is, since when that is confirmed, and which state of the live generation it equals, if it follows.
+update rag.generation_sources set
+    snapshot_id = %(snapshot_id)s,
+    confirmed_id = coalesce(%(confirmed_id)s, confirmed_id),
+    equals_revision = %(equals_revision)s,
+    failure = null,
+    failed_at = null
+where generation = %(generation)s and source = %(source)s
 
 -- name: use_approvals
 -- An approval holds for one refresh.
@@ -360,7 +389,7 @@ update rag.snapshots set manifest = %(manifest)s where snapshot_id = %(snapshot_
 update rag.snapshots set manifest = (
     select earlier.manifest from rag.snapshots as earlier
     join rag.refreshes using (snapshot_id)
-    where earlier.source = %(source)s and earlier.manifest is not null
+    where earlier.source = %(source)s and refreshes.generation = %(generation)s and earlier.manifest is not null
     order by earlier.snapshot_id desc
     limit 1
 )

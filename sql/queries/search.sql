@@ -1,6 +1,6 @@
 -- name: index_state
--- Which generation and model answer, and since when every source in question is confirmed.
-select generation, model, as_of from rag.index_state(%(sources)s::text[])
+-- Which generation and model answer, how that is opened, and since when every source in question is confirmed.
+select generation, model, embedding, as_of from rag.index_state(%(sources)s::text[])
 
 -- name: search
 -- The candidates of both searches that the caller may read, best first, and one row more, of layers only.

@@ -8,5 +8,6 @@ order by source
 -- What could not be read, and why.
 select source, document_id, uri, reason, first_seen, last_seen, attempts
 from rag.quarantine
-where %(sources)s::text[] is null or source = any (%(sources)s)
+join rag.generations using (generation)
+where generations.state = 'live' and (%(sources)s::text[] is null or source = any (%(sources)s))
 order by source, uri

@@ -1,24 +1,34 @@
 -- How far behind its source each part of the index is.
 create or replace view rag.freshness with (security_invoker = true) as
-with counted as (
+with live as (
+    select generation from rag.generations where state = 'live'
+),
+counted as (
     select documents.source, count(distinct documents.doc_key) as documents, count(chunks.chunk_key) as chunks
     from documents
     left join chunks using (doc_key)
     group by documents.source
 ),
 settled as (
-    select source, max(refresh_id) filter (where withheld = 0) as refresh_id from rag.refreshes group by source
+    select source, max(refresh_id) filter (where withheld = 0) as refresh_id
+    from rag.refreshes
+    join live using (generation)
+    group by source
 ),
 waiting as (
     select refreshes.source, min(refreshes.published_at) as since,
         (array_agg(refreshes.withheld order by refreshes.refresh_id desc))[1] as withheld
     from rag.refreshes
+    join live using (generation)
     join settled using (source)
     where refreshes.refresh_id > coalesce(settled.refresh_id, 0)
     group by refreshes.source
 ),
 unreadable as (
-    select source, count(*) as quarantined, min(first_seen) as since from rag.quarantine group by source
+    select source, count(*) as quarantined, min(first_seen) as since
+    from rag.quarantine
+    join live using (generation)
+    group by source
 )
 select
     sources.source,
@@ -30,12 +40,13 @@ select
     least(waiting.since, unreadable.since) as oldest_unpublished_change,
     coalesce(unreadable.quarantined, 0) as quarantined,
     coalesce(waiting.withheld, 0) as withheld,
-    sources.revision,
+    coalesce(stands.revision, 0) as revision,
     sources.pinned_snapshot
 from rag.sources
 left join counted using (source)
 left join rag.confirmations using (source)
 left join waiting using (source)
-left join unreadable using (source);
+left join unreadable using (source)
+left join (rag.generation_sources as stands join live using (generation)) on stands.source = sources.source;
 comment on view rag.freshness is 'Per source: size, the time it was last confirmed complete, and the oldest change that is not published.';
 grant select on rag.freshness to rag_analyst, rag_writer;

@@ -48,7 +48,7 @@ comment on view rag.usage_by_model is 'What each model was asked and what it cos
 
 -- The generations and what they were made with.
 create or replace view rag.generation_history with (security_invoker = true) as
-select generation, state, model, dimensions, fingerprint, recipe, created_at, published_at
+select generation, state, model, dimensions, fingerprint, recipe, layout, created_at, published_at, retired_at
 from rag.generations;
 comment on view rag.generation_history is 'Every generation of the index: one recipe, one model.';
 

@@ -250,9 +250,15 @@ def test_an_empty_index_says_how_to_fill_it(settings: Settings) -> None:
         index.search("key", caller=Caller("public"))
 
 
-def test_another_model_is_refused(workspace: Settings) -> None:
+def test_questions_are_embedded_with_the_model_of_the_index(workspace: Settings) -> None:
     other = workspace.model_copy(update={"embedding": Embedding.model_validate({"provider": "local"})})
-    with Index.connect(other) as index, pytest.raises(ConfigurationError, match="made with hashed/64"):
+    with Index.connect(workspace) as index:
+        expected = found(index.search("key", caller=Caller("public")))
+    with Index.connect(other) as index:
+        assert found(index.search("key", caller=Caller("public"))) == expected
+    with connect(workspace) as connection:
+        connection.execute("update rag.generations set recipe = recipe - 'embedding'")
+    with Index.connect(other) as index, pytest.raises(ConfigurationError, match="of the index, hashed/64, cannot be"):
         index.search("key", caller=Caller("public"))
 
 

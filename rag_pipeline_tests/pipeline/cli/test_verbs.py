@@ -153,15 +153,26 @@ def test_withheld_deletions_come_with_the_command_that_approves_them(folder: Pat
     assert "rag-pipeline refresh --source docs --approve-deletions 15" in shown.stderr
 
 
-def test_settings_that_do_not_fit_the_index_stop_before_any_source(folder: Path) -> None:
+def test_other_settings_stop_nothing(folder: Path) -> None:
     refreshed()
     with (folder / "rag.toml").open("a") as file:
         file.write("[chunking]\nmax_tokens = 100\n")
     for verb in ("refresh", "refresh --dry-run", "verify", "rollback --source docs", "housekeeping"):
+        assert run(verb).exit_code == 0, verb
+    assert run("search topic3 --as public").exit_code == 0
+
+
+def test_what_another_version_made_is_refreshed_no_more(folder: Path, settings: Settings) -> None:
+    refreshed()
+    with connect(settings) as connection:
+        connection.execute("update rag.generations set recipe = recipe || '{\"parser_version\": 0}'")
+    for verb in ("refresh", "refresh --dry-run", "verify", "rollback --source docs"):
         result = run(verb)
         assert (result.exit_code, result.stdout) == (2, ""), verb
-        assert "max_tokens is 200 in the index and 100 in the settings" in result.stderr
-    assert run("search topic3 --as public").exit_code == 0, "the model is the same, so old chunks can be searched"
+        assert "parser_version is 0 in the index" in result.stderr
+        assert "rag-pipeline migrate start" in result.stderr
+    for verb in ("search topic3 --as public", "status", "housekeeping"):
+        assert run(verb).exit_code == 0, verb
 
 
 def test_quarantine_lists_what_could_not_be_read(folder: Path) -> None:

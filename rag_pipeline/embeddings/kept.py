@@ -1,0 +1,46 @@
+"""The model that a generation was made with, opened again whatever the settings say now."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rag_pipeline.embeddings import Embedder, open_embedder
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.settings import Embedding
+from rag_pipeline.settings.sections import DECIDES
+
+
+def deciding(settings: Embedding) -> dict[str, Any]:
+    """Return the settings that decide vectors, as a recipe keeps them."""
+    return settings.model_dump(mode="json", include=set(DECIDES))
+
+
+def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str) -> Embedder:
+    """Open the model that calls itself `model`: as these settings say, or else as they were when it was `kept`.
+
+    Raises `ConfigurationError` when neither gives that model.
+    """
+    ways = [lambda: settings]
+    if kept:
+        ways.insert(0 if dict(kept) != deciding(settings) else 1, lambda: _as_kept(settings, kept))
+    problems: list[str] = []
+    for way in ways:
+        try:
+            embedder = open_embedder(way())
+        except ConfigurationError as error:
+            problems.append(str(error))
+            continue
+        if embedder.model == model:
+            return embedder
+        problems.append(f"there is {embedder.model}")
+    raise ConfigurationError(
+        f"the model of the index, {model}, cannot be opened: {'; '.join(problems)}. "
+        "Put back what [embedding] was, and the files of the model, if it has any"
+    )
+
+
+def _as_kept(settings: Embedding, kept: Mapping[str, Any]) -> Embedding:
+    """Return the settings with the deciding ones as they were."""
+    try:
+        return Embedding.model_validate(settings.model_dump() | dict(kept))
+    except ValueError as error:
+        raise ConfigurationError(f"how it was opened is not understood by this version: {error}") from error
