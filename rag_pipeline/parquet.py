@@ -53,17 +53,23 @@ class ParquetWriter:
 
 def read_rows(file: UPath, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file as dictionaries."""
-    with file.open("rb") as handle:
-        for batch in pq.ParquetFile(handle).iter_batches(BATCH_ROWS, columns=columns):
-            yield from batch.to_pylist()
+    for batch in _read_batches(file, columns):
+        yield from batch.to_pylist()
 
 
 def read_tuples(file: UPath, columns: Iterable[str]) -> Iterator[tuple[Any, ...]]:
     """Yield each row's values in the order of `columns`, ready for COPY."""
     names = list(columns)
+    for batch in _read_batches(file, names):
+        yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+
+
+def _read_batches(file: UPath, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of one group of rows after the other: a reader of all groups holds something of each."""
     with file.open("rb") as handle:
-        for batch in pq.ParquetFile(handle).iter_batches(BATCH_ROWS, columns=names):
-            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+        reader = pq.ParquetFile(handle)
+        for group in range(reader.num_row_groups):
+            yield from reader.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns)
 
 
 def count_rows(file: UPath) -> int:
