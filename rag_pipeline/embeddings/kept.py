@@ -8,6 +8,9 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.settings import Embedding
 from rag_pipeline.settings.sections import DECIDES
 
+_PLACE = ("base_url", "send_dimensions")
+"""Where a service is and how it is asked, which is in the recipe only to find the model again."""
+
 
 def deciding(settings: Embedding) -> dict[str, Any]:
     """Return the settings that decide vectors, as a recipe keeps them."""
@@ -21,7 +24,7 @@ def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str) -> Embed
     """
     ways = [lambda: settings]
     if kept:
-        ways.insert(0 if dict(kept) != deciding(settings) else 1, lambda: _as_kept(settings, kept))
+        ways.insert(1 if _differ_in_place_alone(deciding(settings), kept) else 0, lambda: _as_kept(settings, kept))
     problems: list[str] = []
     for way in ways:
         try:
@@ -36,6 +39,11 @@ def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str) -> Embed
         f"the model of the index, {model}, cannot be opened: {'; '.join(problems)}. "
         "Put back what [embedding] was, and the files of the model, if it has any"
     )
+
+
+def _differ_in_place_alone(now: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """Whether the model is the same one: a service may have moved, and is no longer found where it was."""
+    return all(now[name] == kept.get(name) for name in now if name not in _PLACE)
 
 
 def _as_kept(settings: Embedding, kept: Mapping[str, Any]) -> Embedding:
