@@ -149,9 +149,9 @@ def _copied(bench: Workbench) -> Iterator[Pipeline]:
 
 
 def _publish(target: Pipeline, embedded: Embedded) -> float:
-    with target.connected() as connection:
+    with target.working() as (connection, generation):
         started = time.perf_counter()
-        publish(connection, target.workspace, embedded, target.recipe, None, 0.0)
+        publish(connection, target.workspace, embedded, generation, None, 0.0)
         return time.perf_counter() - started
 
 
