@@ -72,13 +72,14 @@ def test_every_generation_keeps_the_vectors_of_its_own_model(
         )
     with connect(settings, role=None) as administrator:
         administrator.execute(
-            "insert into rag.generations (generation, recipe, fingerprint, model, dimensions, state)"
-            " select 2, recipe, 'another', 'other/64', dimensions, 'retired' from rag.generations"
+            "insert into rag.generations (generation, recipe, fingerprint, model, dimensions, state, layout)"
+            " select 2, recipe, 'another', 'other/64', dimensions, 'retired', layout from rag.generations"
         )
         administrator.execute("create schema rag_g2 authorization rag_owner")
+        administrator.execute("create table rag_g2.documents as select * from rag_g1.documents")
         administrator.execute("create table rag_g2.chunks as select * from rag_g1.chunks limit 3")
         administrator.execute("grant usage on schema rag_g2 to rag_writer")
-        administrator.execute("grant select on rag_g2.chunks to rag_writer")
+        administrator.execute("grant select on rag_g2.documents, rag_g2.chunks to rag_writer")
     assert pipeline.housekeeping().vectors == 0
     age(connection, 100)
     assert pipeline.housekeeping().vectors == 1 + 4
