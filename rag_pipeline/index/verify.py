@@ -51,7 +51,7 @@ def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked,
     snapshot = chunked.changes.hashes.snapshot
     load_staging(connection, workspace, snapshot.folder, recipe.model)
     asked = {"source": snapshot.source, "model": recipe.model, "language": recipe.language}
-    connection.execute(statements("staging")["find_known_refused"], asked)
+    connection.execute(statements("staging")["find_known_refused"], asked | {"generation": chunked.changes.generation})
     refused = set_refused_aside(connection, recipe.model)
     connection.execute(statements("publish")["settle_languages"], asked)
     counts: dict[str, int] = {}

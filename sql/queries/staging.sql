@@ -77,7 +77,8 @@ insert into staged_refused (document_hash, reason, lasting)
 select quarantine.document_hash, quarantine.reason, quarantine.content_hash is not null
 from rag.quarantine
 join staged_documents as staged using (document_hash)
-where quarantine.refused_by = %(model)s and coalesce(quarantine.content_hash, staged.content_hash) = staged.content_hash
+where quarantine.generation = %(generation)s and quarantine.refused_by = %(model)s
+  and coalesce(quarantine.content_hash, staged.content_hash) = staged.content_hash
   and staged.category in ('added', 'changed', 'restored')
 
 -- name: set_refused_aside
