@@ -39,8 +39,9 @@ class Migration:
         run_id: str | None = None,
         progress: Progress = silent,
         gate: Gate | None = None,
+        pipeline: Pipeline | None = None,
     ) -> None:
-        self.pipeline = Pipeline(settings, run_id, progress)
+        self.pipeline = pipeline or Pipeline(settings, run_id, progress)
         self._gate = gate
 
     def plan(self, at_most: int | None = _SAMPLE) -> Plan:
@@ -56,11 +57,27 @@ class Migration:
         fits = building is not None and building.fingerprint == self._wanted
         return plan(self.pipeline, live, building.number if building and fits else following, at_most)
 
+    def needed(self) -> bool:
+        """Whether a generation is being built, or software and settings would make the live one otherwise."""
+        with self._connected() as connection:
+            found = generations(connection)
+        live = in_state(found, "live")
+        return in_state(found, "building") is not None or bool(live and self.pipeline.targets.differences(live))
+
     def start(self) -> MigrationStatus:
         """Build the generation that software and settings want, or go on with it; returns when every source is there.
 
-        Raises `ConfigurationError` when the live generation is as wanted, or another is being built, and what a
-        refresh raises; what was done until then is kept.
+        Raises as `begin` does, and what a refresh raises; what was done until then is kept.
+        """
+        # Twice, because a refresh may have come in between; what is equal already takes one look.
+        for source in 2 * self.begin():
+            self.build(source)
+        return self.status()
+
+    def begin(self) -> list[str]:
+        """Make the tables that `build` fills, unless they are there; return the sources that are to be built.
+
+        Raises `ConfigurationError` when the live generation is as wanted, or another is being built.
         """
         with self._connected() as connection, connection.transaction():
             connection.execute(statements("generations")["lock_generations"])
@@ -78,10 +95,11 @@ class Migration:
                         f"there is nothing to migrate: generation {live.number} is what software and settings want"
                     )
                 create_generation(connection, self.pipeline.targets.wanted, "building")
-        # Twice, because a refresh may have come in between; what is equal already takes one look.
-        for source in 2 * self._sources(live):
-            follow(self.pipeline, source, build=True)
-        return self.status()
+        return self._sources(live)
+
+    def build(self, source: str) -> None:
+        """Build one source in the generation that was begun, or go on with it. Raises what a refresh does."""
+        follow(self.pipeline, source, build=True)
 
     def status(self) -> MigrationStatus:
         """Say how far the generation that is built is, and what there is to go back to."""

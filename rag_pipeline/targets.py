@@ -116,6 +116,15 @@ class Targets:
         """Say how software and settings differ from what a generation was made with."""
         return generation.differences(self.wanted)
 
+    def differences_at_a_glance(self, generation: Generation) -> tuple[Difference, ...]:
+        """As `differences`, but where the model is opened as it was, it is taken to be the same and is not loaded."""
+        if deciding(self.settings.embedding) != generation.recipe.embedding:
+            return self.differences(generation)
+        chunking, language = self.settings.chunking, self.settings.keywords.language
+        same = self._by_this_software(generation)
+        wanted = replace(same, max_tokens=chunking.max_tokens, window_tokens=chunking.window_tokens, language=language)
+        return generation.differences(wanted)
+
     def _by_this_software(self, generation: Generation) -> Recipe:
         """Return a generation's recipe as this software would carry it out."""
         return replace(

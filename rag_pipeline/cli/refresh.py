@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rag_pipeline.cli.failures import describe
+from rag_pipeline.cli.generations import Standing, standing
 from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
 from rag_pipeline.cli.outcomes import Done, Failed, code_of, for_each, rows
 from rag_pipeline.cli.output import print_json, print_notes, print_table
@@ -79,7 +80,7 @@ def refresh(
         raise click.UsageError(f"{given[0]} changes the index; leave --dry-run out")
     settings = load_settings()
     sources = chosen(settings, names)
-    pipeline = _ready(settings)
+    pipeline, now = _ready(settings)
 
     def run(source: str) -> "Published":
         for kind, count in approvals.items():
@@ -87,7 +88,7 @@ def refresh(
                 pipeline.approve(source, kind, count)
         return _plan(settings, source) if dry_run else _launch(settings, source)
 
-    _report(for_each(sources, run), as_json)
+    _report(for_each(sources, run), now, as_json)
 
 
 @click.command(short_help="Publish an earlier snapshot of a source again.")
@@ -103,21 +104,24 @@ def rollback(source: str, target: str | None, as_json: bool) -> None:
         raise click.BadParameter(f"{target!r} is neither a snapshot's number nor latest", param_hint="'--to'")
     settings = load_settings()
     settings.source(source)
-    pipeline = _ready(settings)
+    pipeline, now = _ready(settings)
     if target is None:
         _list_snapshots(pipeline, source, as_json)
         return
     pipeline.hold(source, None if target == "latest" else int(target))
-    _report(for_each([source], lambda name: _launch(settings, name)), as_json)
+    _report(for_each([source], lambda name: _launch(settings, name)), now, as_json)
 
 
-def _ready(settings: "Settings") -> "Pipeline":
-    """Return the pipeline of an index that answers and fits the settings; raises now rather than once a source."""
+def _ready(settings: "Settings") -> "tuple[Pipeline, Standing]":
+    """Return the pipeline of an index that answers and can be refreshed, and its generations; raises if there is none.
+
+    It is found out now rather than once a source.
+    """
     from rag_pipeline.stages import Pipeline
 
     pipeline = Pipeline(settings)
-    _ = pipeline.generation
-    return pipeline
+    with pipeline.connected() as connection:
+        return pipeline, standing(settings, connection)
 
 
 def _launch(settings: "Settings", source: str) -> "Published":
@@ -134,15 +138,15 @@ def _plan(settings: "Settings", source: str) -> "Published":
         return Pipeline(settings, progress=progress).dry_run(source)
 
 
-def _report(outcomes: Outcomes, as_json: bool) -> None:
+def _report(outcomes: Outcomes, now: Standing, as_json: bool) -> None:
     """Print a row a source and what needs attention, and end with the exit code."""
     if as_json:
-        print_json({"sources": rows(outcomes)})
+        print_json({"sources": rows(outcomes)} | now.as_json())
     else:
         done = [_with_dollars(row) for row in rows(outcomes) if "error" not in row]
         if done:
             print_table(done, _HEADINGS, optional=_ONLY_IF_ANY)
-        print_notes(note for outcome in outcomes for note in _attention(outcome))
+        print_notes([*(note for outcome in outcomes for note in _attention(outcome)), *now.notes()])
     raise SystemExit(code_of(outcomes, lambda published: published.complete and not published.withheld))
 
 

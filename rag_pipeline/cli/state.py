@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from rag_pipeline.cli.generations import standing
 from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
 from rag_pipeline.cli.output import print_json, print_notes, print_table
 from rag_pipeline.cli.session import prepared_session
@@ -44,12 +45,15 @@ _QUARANTINE = {
 @click.command(short_help="Show freshness, size and generation.")
 @as_json
 def status(as_json: bool) -> None:
-    """Show how fresh and how large each source's part of the index is. A stale source leaves the exit code 0."""
+    """Show how fresh and how large each source's part of the index is, and which generations of it there are.
+
+    A stale source leaves the exit code 0.
+    """
     settings = load_settings()
     with prepared_session(settings) as connection:
-        live = connection.execute(statements("generations")["live_generation"]).fetchone()
+        now = standing(settings, connection)
         # The view stands on the tables of a generation.
-        published = connection.execute(statements("status")["freshness"]).fetchall() if live else []
+        published = connection.execute(statements("status")["freshness"]).fetchall() if now.generation else []
     known = {row["source"]: row for row in published}
     configured = {source.name: source.type for source in settings.sources}
     rows = [
@@ -57,15 +61,14 @@ def status(as_json: bool) -> None:
         | {"configured": name in configured}
         for name in [*configured, *(name for name in known if name not in configured)]
     ]
-    generation, model = (live["generation"], live["model"]) if live else (None, None)
     if as_json:
-        print_json({"sources": rows, "generation": generation, "model": model})
+        print_json({"sources": rows} | now.as_json())
         return
     if rows:
         print_table(rows, _STATUS, optional=_ONLY_IF_ANY)
-    if live:
-        click.echo(f"generation {generation}, model {model}")
-        print_notes(note for row in rows for note in _attention(row))
+    if now.generation:
+        click.echo(f"generation {now.generation}, model {now.model}")
+        print_notes([*(note for row in rows for note in _attention(row)), *now.notes()])
     else:
         click.echo("nothing was refreshed yet; start with: rag-pipeline refresh")
 

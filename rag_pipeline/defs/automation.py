@@ -7,15 +7,21 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from rag_pipeline.defs.abandoned import close_abandoned_runs
+from rag_pipeline.defs.migration import REFRESH
 from rag_pipeline.defs.stage import Stages
 
 KEPT_RUNS = timedelta(days=90)
 _BATCH = 100
 
 refresh = dg.define_asset_job(
-    "refresh",
-    selection=dg.AssetSelection.groups("refresh"),
-    description="Makes the index equal to one source again.",
+    REFRESH,
+    selection=dg.AssetSelection.groups("refresh") | dg.AssetSelection.assets("building_index"),
+    description="Makes the index equal to one source again, and a generation that is being built, too.",
+)
+migrate = dg.define_asset_job(
+    "migrate",
+    selection=dg.AssetSelection.groups("migration"),
+    description="Builds one source in the next generation of the index, or goes on with it.",
 )
 
 

@@ -42,6 +42,11 @@ WITHIN_BOUNDS = Check("chunks", "within_bounds", "No chunk is empty or above its
 DIMENSIONS = Check("embeddings", "dimensions", "Every text has a vector of the generation's length.", blocks=True)
 NO_ORPHANS = Check("published_index", "no_orphans", "No row without the row that it belongs to.")
 COUNTS_MATCH = Check("published_index", "counts_match", "The index holds what the refresh says.")
+OF_BUILDING = (
+    BUILDING_NO_ORPHANS := Check("building_index", "no_orphans", NO_ORPHANS.promise),
+    BUILDING_COUNTS_MATCH := Check("building_index", "counts_match", "Every chunk has its vector and its terms."),
+    FOLLOWS := Check("building_index", "follows", "It stands where the live generation stands."),
+)
 
 
 def specs(sources: dg.PartitionsDefinition, *checks: Check) -> list[dg.AssetCheckSpec]:
@@ -138,12 +143,12 @@ def dimensions(connection: Connection[Any], workspace: Workspace, embedded: Embe
     )
 
 
-def no_orphans(connection: Connection[Any]) -> dg.AssetCheckResult:
-    """Fail when the generation holds a row whose parent is gone."""
+def no_orphans(connection: Connection[Any], check: Check = NO_ORPHANS) -> dg.AssetCheckResult:
+    """Fail when the generation that the connection reads holds a row whose parent is gone."""
     with connection.cursor(row_factory=dict_row) as cursor:
         orphans = cursor.execute(statements("checks")["orphans"]).fetchone() or {}
     found = ", ".join(f"{count} {kind}" for kind, count in orphans.items())
-    return _result(NO_ORPHANS, not any(orphans.values()), f"rows without a parent: {found}", numbers=orphans)
+    return _result(check, not any(orphans.values()), f"rows without a parent: {found}", numbers=orphans)
 
 
 def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Published) -> dg.AssetCheckResult:
@@ -152,17 +157,36 @@ def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Publi
     `counts` is one row of `published_counts`; when another refresh has published since, only what
     must hold in every state is compared.
     """
-    chunked = embedded.chunked
-    wrong = [
-        f"{counts[one]} {one} and {counts[other]} {other}"
-        for one, other in (("chunks", "vectors"), ("chunks", "terms"), ("sections", "sections_announced"))
-        if counts[one] != counts[other]
-    ]
+    chunked, wrong = embedded.chunked, _uneven(counts)
     expected = chunked.changes.published + chunked.added + chunked.restored - chunked.changes.removed
     if counts["revision"] == published.revision and counts["documents"] != expected:
         wrong.append(f"{counts['documents']} documents instead of {expected}")
     repair = f"compare it with its source: rag-pipeline verify --source {published.source}"
     return _result(COUNTS_MATCH, not wrong, f"the index holds {'; '.join(wrong)}; {repair}", numbers=counts)
+
+
+def building_counts_match(counts: Mapping[str, int]) -> dg.AssetCheckResult:
+    """Fail when a source has chunks without a vector or terms in the generation that is built."""
+    wrong = _uneven(counts)
+    again = "give the generation up and build it again: rag-pipeline migrate drop"
+    return _result(BUILDING_COUNTS_MATCH, not wrong, f"it holds {'; '.join(wrong)}; {again}", numbers=counts)
+
+
+def follows(standing: Mapping[str, Any]) -> dg.AssetCheckResult:
+    """Warn when a source is not in the generation that is built as in the live one; `standing` says why, if known."""
+    built, equal, failure = standing["built"], standing["equal"], standing["failure"]
+    behind = "it is behind the live generation" if built else "it has not been built yet"
+    why = failure or "start the job 'migrate', or run: rag-pipeline migrate start"
+    return _result(FOLLOWS, equal, f"{behind}: {why}", warn=True, numbers={"built": int(built), "equal": int(equal)})
+
+
+def _uneven(counts: Mapping[str, int]) -> list[str]:
+    """Say which counts of one row of `published_counts` differ that must be the same."""
+    return [
+        f"{counts[one]} {one} and {counts[other]} {other}"
+        for one, other in (("chunks", "vectors"), ("chunks", "terms"), ("sections", "sections_announced"))
+        if counts[one] != counts[other]
+    ]
 
 
 def _twins(file: UPath, columns: list[str]) -> int:

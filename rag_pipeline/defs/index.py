@@ -47,7 +47,6 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
             so_far = (datetime.now(UTC) - snapshot.started_at).total_seconds()
             published = stage.pipeline.published_index(embeddings, so_far)
             stage.pipeline.vector_index()
-            stage.pipeline.follow(published.source)
             queries = statements("checks")
             values = {"source": published.source, "generation": published.generation}
             with stage.pipeline.connected() as connection, connection.cursor(row_factory=dict_row) as cursor:

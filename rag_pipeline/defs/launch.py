@@ -1,4 +1,4 @@
-"""The job `refresh` in this process: what the schedule runs, without a server, recorded in the same history."""
+"""The jobs in this process: what the schedule and the UI run, without a server, recorded in the same history."""
 
 import dagster as dg
 
@@ -23,9 +23,21 @@ def launch_refresh(settings: Settings, source: str, progress: Progress = silent)
     Starts over, up to three times, when another refresh of the source published meanwhile. Raises the
     `RagError` that ended the run, or `PermanentError` when a blocking check did.
     """
+    return _launched(settings, source, "refresh", progress).asset_value("published_index")
+
+
+def launch_migration(settings: Settings, source: str, progress: Progress = silent) -> None:
+    """Build one source in the generation that was begun, or go on with it. Raises as `launch_refresh` does."""
+    _launched(settings, source, "migrate", progress, only="building_index")
+
+
+def _launched(
+    settings: Settings, source: str, name: str, progress: Progress, only: str | None = None
+) -> dg.ExecuteInProcessResult:
+    """Run a job for one source, or `only` one asset of it, and return how it succeeded."""
     settings.source(source)
     stages = Stages(Pipeline(settings), progress)
-    job = build(settings, stages).resolve_job_def("refresh")
+    job = build(settings, stages).resolve_job_def(name)
     with open_instance(settings) as instance:
         close_abandoned_runs(instance)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -33,11 +45,12 @@ def launch_refresh(settings: Settings, source: str, progress: Progress = silent)
                 run_config=_QUIET,
                 instance=instance,
                 partition_key=source,
+                asset_selection=[dg.AssetKey(only)] if only else None,
                 tags={"rag/source": source, PROCESS_TAG: this_process()},
                 raise_on_error=False,
             )
             if result.success:
-                return result.asset_value("published_index")
+                return result
             if not isinstance(stages.failure, StateMoved) or attempt == _ATTEMPTS:
                 raise stages.failure or _explained(result, source)
     raise AssertionError("unreachable")

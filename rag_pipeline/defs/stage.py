@@ -38,7 +38,12 @@ class Stage:
         """Return every number of a handover value, what else is given, and the seconds of the stage."""
         own = {field.name: getattr(value, field.name) for field in fields(value)}
         plain = {name: number for name, number in own.items() if type(number) in (int, float)}
-        return plain | more | {"seconds": round(time.monotonic() - self.started, 3)}
+        return plain | more | {"seconds": self.seconds}
+
+    @property
+    def seconds(self) -> float:
+        """How long the stage has taken so far."""
+        return round(time.monotonic() - self.started, 3)
 
 
 class Stages:

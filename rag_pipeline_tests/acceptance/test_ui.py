@@ -20,6 +20,7 @@ from rag_pipeline_tests.running import free_port, running, wait_for, workspace_o
 
 pytestmark = needs_browser
 
+REFRESH = "/locations/rag_pipeline.definitions/asset-groups/refresh/lineage"
 ASSETS = [
     "source_snapshot",
     "content_hashes",
@@ -70,7 +71,7 @@ def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Pat
             ),
             60,
         )
-        browser.open("/asset-groups")
+        browser.open(REFRESH)
         for asset in ASSETS:
             browser.see(asset)
         browser.press("Materialize all")
@@ -86,9 +87,13 @@ def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Pat
         assert run["status"] == "SUCCESS"
         assert {"key": "dagster/partition", "value": "handbook"} in run["tags"]
 
-        browser.open("/asset-groups")
+        browser.open(REFRESH)
         browser.see("published_index")
         browser.picture("lineage")
+        browser.open("/locations/rag_pipeline.definitions/jobs/migrate")
+        browser.see("Builds one source in the next generation of the index")
+        browser.see("building_generation")
+        browser.picture("migrate")
 
         browser.open("/assets/published_index?view=overview")
         browser.see("Fails if more than 3 hours since last materialization")

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from rag_pipeline.cli import main
 from rag_pipeline.handover import Published
 from rag_pipeline.index.housekeeping import Removed
+from rag_pipeline.index.migration import Flip, MigrationStatus, Plan, SourceProgress
 from rag_pipeline.index.verify import Verification
 from rag_pipeline.query import Hit
 from rag_pipeline.settings import (
@@ -115,7 +116,16 @@ def test_no_command_is_documented_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize(
     ("name", "result"),
-    [("refresh", Published), ("verify", Verification), ("housekeeping", Removed), ("search", Hit)],
+    [
+        ("refresh", Published),
+        ("verify", Verification),
+        ("housekeeping", Removed),
+        ("search", Hit),
+        ("migrate plan", Plan),
+        ("migrate status", MigrationStatus),
+        ("migrate status", SourceProgress),
+        ("migrate publish", Flip),
+    ],
 )
 def test_the_keys_of_json_are_documented(name: str, result: Any) -> None:
     section = sections("cli.md")[name]

@@ -36,3 +36,20 @@ select attname::text as column_name, format_type(atttypid, atttypmod) as column_
 from pg_attribute
 where attrelid = to_regclass('rag.chunks') and attnum > 0 and not attisdropped
 order by attnum
+
+-- name: following
+-- How one source stands in a generation that is built: whether it is there, whether it is there as in the live one,
+-- and what kept it from that at the last attempt. No row where the live one does not have it.
+select
+    building.snapshot_id is not null as built,
+    coalesce(
+        building.snapshot_id is not null and (
+            building.equals_revision = live.revision
+            or (building.equals_revision is null and building.snapshot_id >= live.snapshot_id)
+        ), false
+    ) as equal,
+    building.failure
+from rag.generations
+join rag.generation_sources as live using (generation)
+left join rag.generation_sources as building on building.source = live.source and building.generation = %(generation)s
+where generations.state = 'live' and live.source = %(source)s and live.snapshot_id is not null

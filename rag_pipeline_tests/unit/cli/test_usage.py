@@ -66,6 +66,13 @@ def test_the_verbs_are_those_of_the_design() -> None:
         "db stop",
         "db url",
         "db psql",
+        "migrate",
+        "migrate plan",
+        "migrate start",
+        "migrate status",
+        "migrate publish",
+        "migrate rollback",
+        "migrate drop",
         "members",
         "members add",
         "members of",
@@ -86,7 +93,7 @@ def test_every_verb_and_option_explains_itself(name: str) -> None:
 
 def test_verbs_print_json_on_request() -> None:
     without = {name for name, command in commands(main) if all(option.name != "as_json" for option in command.params)}
-    assert without == {"db", "db psql", "dev", "serve", "mcp"}
+    assert without == {"db", "db psql", "migrate", "dev", "serve", "mcp"}
 
 
 def test_the_version_is_told() -> None:
