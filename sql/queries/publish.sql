@@ -67,12 +67,14 @@ order by wanted.digest, wanted.acl_id
 
 -- name: keep_lists
 -- Asked of every other generation: a list that has a document there which does not get the same new list stays, or the
--- document would be open to others than it was.
+-- document would be open to others than it was. Also one that says something else there: who may read what it says now
+-- need not have been allowed to read that.
 delete from whole_lists
 where exists (
     select from documents
     left join staged_documents on staged_documents.document_hash = documents.document_hash
-    where documents.acl_id = whole_lists.acl_id and staged_documents.digest is distinct from whole_lists.digest
+    where documents.acl_id = whole_lists.acl_id
+      and (staged_documents.digest, staged_documents.content_hash) is distinct from (whole_lists.digest, documents.content_hash)
 )
 
 -- name: change_shared_lists
