@@ -32,8 +32,9 @@ def plan(as_json: bool) -> None:
     """
     from rag_pipeline.migration import Migration
 
+    settings = load_settings()
     with StageProgress("plan") as progress:
-        found = Migration(load_settings(), progress=progress).plan()
+        found = Migration(settings, progress=progress).plan()
     if as_json:
         print_json(asdict(found))
         return
@@ -83,17 +84,21 @@ def status(as_json: bool) -> None:
 
 @migrate.command()
 @click.option(
-    "--force", is_flag=True, help="Publish it though a check or a source that is not equal speaks against it."
+    "--force", is_flag=True, help="Publish it though a source is not equal there or readers would miss documents."
 )
 @as_json
 def publish(force: bool, as_json: bool) -> None:
     """Make the generation that is built the live one, in one transaction; the live one is kept as retired.
 
-    Exit 1, and nothing changes, when it is not equal to the live one in every source, or when it does not verify.
+    Exit 1, and nothing changes, when it is not equal to the live one in every source, or when readers would
+    miss documents there.
     """
     from rag_pipeline.migration import Migration
 
-    _print_flip(Migration(load_settings()).publish(force), as_json)
+    settings = load_settings()
+    with StageProgress("publish") as progress:
+        flip = Migration(settings, progress=progress).publish(force)
+    _print_flip(flip, as_json)
 
 
 @migrate.command()
