@@ -4,11 +4,11 @@ The database finds and fuses; what follows is a row of layers, each a pure funct
 re-ranking, near-duplicates, hits of one document, windows.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import Connection
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
+_Answer = TypeVar("_Answer")
 _ATTEMPTS = 3
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
@@ -97,14 +98,8 @@ class Index:
         retrieval = self._settings.retrieval
         reranker = self._reranker if (retrieval.rerank if rerank is None else rerank) else None
         journal = Journal(explain or plan)
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return self._search(storable(text), caller, k, filters, reranker, journal, plan, explain)
-            except AnotherGeneration:
-                # It became live while this one was asked, which then answers nothing: so the new one is asked.
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        question = storable(text)
+        return _asked_anew(lambda: self._search(question, caller, k, filters, reranker, journal, plan, explain))
 
     def _search(
         self,
@@ -146,8 +141,13 @@ class Index:
             "before": min(before, 1_000_000),
             "after": min(after, 1_000_000),
         }
-        with self._transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(statements("search")["window"], asked).fetchall()
+
+        def ask() -> list[dict[str, Any]]:
+            generation = (self._generation or self._look()).generation
+            with self._transaction(generation) as connection, connection.cursor(row_factory=dict_row) as cursor:
+                return cursor.execute(statements("search")["window"], asked).fetchall()
+
+        rows = _asked_anew(ask)
         return Passage.of(chunk_id, [Section.of(row) for row in rows], rows[0]) if rows else None
 
     def _asked(self, text: str, caller: Caller, filters: Filters) -> dict[str, Any]:
@@ -276,6 +276,14 @@ class Index:
 
                 self._opened_reranker = open_reranker(self._settings.retrieval)
             return self._opened_reranker
+
+
+def _asked_anew(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask; when another generation became live meanwhile, which then answers nothing, ask that one."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(AnotherGeneration):
+            return ask()
+    return ask()
 
 
 def _live(connection: Connection[Any]) -> Live:

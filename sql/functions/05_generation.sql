@@ -21,3 +21,22 @@ end;
 $$;
 comment on function rag.refuse_other_generation() is 'Ends a search that must be asked again.';
 revoke all on function rag.refuse_other_generation() from public;
+
+-- A snapshot of before a flip may know the tables half filled, or open to those whom the flip has shut out.
+create or replace function rag.expect_live_generation() returns boolean
+language plpgsql stable
+set search_path from current
+as $$
+begin
+    if not exists (
+        select from rag.generations
+        where generations.generation = rag.own_generation() and generations.state = 'live'
+    ) then
+        perform rag.refuse_other_generation();
+    end if;
+    return true;
+end;
+$$;
+comment on function rag.expect_live_generation()
+    is 'True, or the end of what must be asked again: the snapshot knows the generation as not live.';
+revoke all on function rag.expect_live_generation() from public;

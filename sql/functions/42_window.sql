@@ -24,7 +24,7 @@ create or replace function rag.window(
 language sql stable security definer
 set search_path from current
 as $$
-    with lists as materialized (select rag.visible_acl_ids(principals) as acl_id),
+    with lists as materialized (select rag.visible_acl_ids(principals) as acl_id where rag.expect_live_generation()),
     -- What cannot be a chunk_id names nothing. A condition would not do: the planner decodes first.
     named as materialized (
         select

@@ -183,7 +183,8 @@ end
 $$;
 
 -- An analyst reads under row-level security: only documents whose list admits one of the principals
--- that rag.analyst_principals gives to the database user who asks. The pipeline reads everything.
+-- that rag.analyst_principals gives to the database user who asks, and only while the generation is live: another one has
+-- the readers of another time. The pipeline reads everything.
 alter table documents enable row level security;
 alter table sections enable row level security;
 alter table chunks enable row level security;
@@ -194,9 +195,13 @@ create policy pipeline on sections to rag_writer using (true) with check (true);
 create policy pipeline on chunks to rag_writer using (true) with check (true);
 create policy pipeline on chunk_vectors to rag_writer using (true) with check (true);
 create policy pipeline on chunk_terms to rag_writer using (true) with check (true);
-create policy analyst on documents for select to rag_analyst
-    using (acl_id = any (array(select rag.analyst_acl_ids())));
-create policy analyst on chunks for select to rag_analyst
-    using (acl_id = any (array(select rag.analyst_acl_ids())));
+do $$
+declare
+    admitted constant text := format('acl_id = any (array(select rag.analyst_acl_ids(%s)))', current_setting('rag.generation'));
+begin
+    execute format('create policy analyst on documents for select to rag_analyst using (%s)', admitted);
+    execute format('create policy analyst on chunks for select to rag_analyst using (%s)', admitted);
+end
+$$;
 create policy analyst on sections for select to rag_analyst
     using (exists (select from documents where documents.doc_key = sections.doc_key));
