@@ -174,10 +174,9 @@ def building_counts_match(counts: Mapping[str, int]) -> dg.AssetCheckResult:
 
 def follows(standing: Mapping[str, Any]) -> dg.AssetCheckResult:
     """Warn when a source is not in the generation that is built as in the live one; `standing` says why, if known."""
-    built, equal, failure = standing["built"], standing["equal"], standing["failure"]
-    behind = "it is behind the live generation" if built else "it has not been built yet"
-    why = failure or "start the job 'migrate', or run: rag-pipeline migrate start"
-    return _result(FOLLOWS, equal, f"{behind}: {why}", warn=True, numbers={"built": int(built), "equal": int(equal)})
+    equal, failure = standing["equal"], standing["failure"]
+    problem = f"it is behind the live generation: {failure or 'bring it up to date: rag-pipeline migrate start'}"
+    return _result(FOLLOWS, equal, problem, warn=True, numbers={"equal": int(equal)})
 
 
 def _uneven(counts: Mapping[str, int]) -> list[str]:

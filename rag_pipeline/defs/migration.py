@@ -16,7 +16,7 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.defs import checks
 from rag_pipeline.defs.stage import Stage, Stages
 from rag_pipeline.handover import Published
-from rag_pipeline.index.generations import generations, in_state
+from rag_pipeline.index.generations import Generation, generations, in_state
 from rag_pipeline.migration import Migration
 
 REFRESH = "refresh"
@@ -84,32 +84,33 @@ def assets(sources: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         """Bring one source in the generation that is built to where the live one stands."""
-        source = context.partition_key
+        source, result = context.partition_key, None
         with stages.stage(context) as stage:
-            if context.job_name == REFRESH:
-                published = stage.pipeline.follow(source)
-            else:
-                published = follow(stage.pipeline, source, build=True)
-            result = _standing(stage, source, published)
+            with stage.pipeline.connected() as connection:
+                target = in_state(generations(connection), "building")
+            if target:
+                if context.job_name == REFRESH:
+                    published = stage.pipeline.follow(source)
+                else:
+                    published = follow(stage.pipeline, source, build=True)
+                result = _standing(stage, target, source, published)
         if result is None:
-            context.log.info("no generation is being built that this source has a part in")
+            context.log.info("no generation is being built that holds this source")
         else:
             yield result
 
     return [building_generation, building]
 
 
-def _standing(stage: Stage, source: str, published: Published | None) -> dg.MaterializeResult[Any] | None:
-    """Return how a source stands in the generation that is built; None where it has no part in one."""
+def _standing(
+    stage: Stage, target: Generation, source: str, published: Published | None
+) -> dg.MaterializeResult[Any] | None:
+    """Return how a source stands in the generation that is built; None where it is not in there yet."""
     queries = statements("checks")
-    with stage.pipeline.connected() as connection:
-        target = in_state(generations(connection), "building")
-    if target is None:
-        return None
     values = {"source": source, "generation": target.number}
     with stage.pipeline.working(target.number) as (connection, _), connection.cursor(row_factory=dict_row) as cursor:
         standing = cursor.execute(queries["following"], values).fetchone()
-        if standing is None:
+        if standing is None or not standing["built"]:
             return None
         counts = cursor.execute(queries["published_counts"], values).fetchone() or {}
         results = [
