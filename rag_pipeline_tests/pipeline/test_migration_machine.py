@@ -124,6 +124,19 @@ class Migrations(RuleBasedStateMachine):
             rows = connection.execute("select count(distinct snapshot_id) from rag.generation_sources").fetchone()
         return rows == (1,)
 
+    @rule(data=st.data(), access=ACCESSES, text=TEXTS)
+    def there_and_back(self, data: st.DataObject, access: Access, text: str) -> None:
+        """What seldom comes up by itself: one is published, its readers change, and the one before is gone back to."""
+        for name in ("a/one.md", "a/two.md", "b/one.md"):
+            self.write(name, text, Access.of(["public"]))
+        self.refresh()
+        self.migrate()
+        self.publish()
+        self.world.documents[data.draw(st.sampled_from(sorted(self.world.documents)))].access = access
+        del self.world.documents["b/one.md"]
+        self.refresh()
+        self.go_back()
+
     @precondition(lambda self: self.migration().status().retired)
     @rule()
     def go_back(self) -> None:
