@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import Connection, IsolationLevel
 from psycopg.rows import dict_row
 
 from rag_pipeline.changes.diff import find_changes
 from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.lookup import look_up
-from rag_pipeline.errors import RagError, StateMoved
+from rag_pipeline.errors import StateMoved, TransientError
 from rag_pipeline.handover import MANIFEST, Chunked, Embedded, Hashes, Published, Snapshot
 from rag_pipeline.index.generations import Generation, generations, in_state
 from rag_pipeline.index.publish import publish
@@ -40,9 +39,33 @@ def follow_if_built(pipeline: "Pipeline", source: str) -> Published | None:
     """
     try:
         return follow(pipeline, source)
-    except (RagError, psycopg.Error) as error:
+    except Exception as error:
         _logger.warning("source %s: the generation that is built could not follow: %s", source, error)
         return None
+
+
+def build_first(pipeline: "Pipeline", source: str, building: Generation) -> None:
+    """Let a source in a generation that is refreshed before it is live begin with what readers see of it now.
+
+    Its first refresh would else find nothing that is lost or opened to others, and the guards nothing to withhold.
+    Raises `TransientError` when another process is at it, and what a refresh does.
+    """
+    if _missing(pipeline, source, building):
+        follow(pipeline, source, build=True)
+        if _missing(pipeline, source, building):
+            raise TransientError(
+                f"source {source} is being built in generation {building.number} by another process; "
+                "run the refresh again when that is done: rag-pipeline migrate status"
+            )
+
+
+def _missing(pipeline: "Pipeline", source: str, building: Generation) -> bool:
+    """Whether the live generation has the source and this one does not."""
+    with pipeline.working(building.number) as (connection, _):
+        live = in_state(generations(connection), "live")
+        names = {"live": live and live.number, "building": building.number, "source": source}
+        stands = connection.execute(statements("building")["stands"], names).fetchone()
+    return stands is not None and not stands[0]
 
 
 def follow(pipeline: "Pipeline", source: str, build: bool = False) -> Published | None:
@@ -69,7 +92,7 @@ def follow(pipeline: "Pipeline", source: str, build: bool = False) -> Published 
                 except StateMoved:
                     if attempt == _ATTEMPTS:
                         raise
-        except (RagError, psycopg.Error) as error:
+        except Exception as error:
             failure = {"generation": building.number, "source": source, "failure": str(error)}
             connection.execute(statements("building")["note_failure"], failure)
             raise
@@ -110,6 +133,8 @@ def _follow(
             published = publish(
                 connection, pipeline.workspace, embedded, building, pipeline.run_id, seconds, equals_revision=revision
             )
+            # It is as old as the live one, whose last listing may have been incomplete.
+            connection.execute(queries["confirm"], names)
     finally:
         pipeline.workspace.remove_folder(folder)
     pipeline.vector_index(number=building.number)

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rag_pipeline.building import follow_if_built
+from rag_pipeline.building import build_first, follow_if_built
 from rag_pipeline.changes.diff import find_changes
 from rag_pipeline.changes.hashes import hash_contents
 from rag_pipeline.chunks.build import build_chunks
@@ -27,7 +27,8 @@ from rag_pipeline.embeddings.prices import price
 from rag_pipeline.embeddings.store import embed_missing
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
 from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
-from rag_pipeline.index.generations import Generation, generations, use_generation
+from rag_pipeline.index.flip import narrow_frozen
+from rag_pipeline.index.generations import Generation, generations, in_state, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Written, publish, summary
 from rag_pipeline.index.vector_index import maintain_graph
@@ -104,9 +105,14 @@ class Pipeline:
         finally:
             connector.close()
 
-    def source_snapshot(self, source: str) -> Snapshot:
-        """List what the source holds now, and whether that is all of it."""
-        with self.connected() as connection, self.opened(source) as connector:
+    def source_snapshot(self, source: str, build: bool = True) -> Snapshot:
+        """List what the source holds now, and whether that is all of it.
+
+        With `build` a source that is new to a generation which is refreshed before it is live is built there first.
+        """
+        with self.working() as (connection, generation), self.opened(source) as connector:
+            if build and generation.state == "building":
+                build_first(self, source, generation)
             connector.check()
             return take_snapshot(connection, self.workspace, self.settings.source(source), connector, self.progress)
 
@@ -155,9 +161,16 @@ class Pipeline:
                 return embed_missing(connection, self.workspace, chunked, embedder, self.progress, self.run_id, budget)
 
     def published_index(self, embedded: Embedded, seconds: float) -> Published:
-        """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far."""
+        """Merge, prune, check and commit, in one transaction. `seconds` is what the refresh took so far.
+
+        Where the live generation is refreshed no more, its readers follow: who lost a document loses it there, too.
+        """
         with self.working() as (connection, generation):
             published = publish(connection, self.workspace, embedded, generation, self.run_id, seconds)
+            live = in_state(generations(connection), "live") if generation.state == "building" else None
+        if live is not None and live.readable:
+            with self.working(self.targets.know(live).number) as (connection, _):
+                narrow_frozen(connection, live, generation)
         folder = embedded.chunked.changes.hashes.snapshot.folder
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)
@@ -209,7 +222,7 @@ class Pipeline:
     def dry_run(self, source: str) -> Published:
         """Compute everything that a refresh would do, spend nothing and publish nothing."""
         started = time.monotonic()
-        snapshot = self.source_snapshot(source)
+        snapshot = self.source_snapshot(source, build=False)
         chunked = self.chunks(self.changed_documents(self.content_hashes(snapshot)))
         with self.working(chunked.changes.generation) as (connection, generation):
             embedder = self.targets.embedder_of(generation)
@@ -237,7 +250,7 @@ class Pipeline:
 
         Raises `PermanentError` when the source cannot be listed completely: then nothing can be said.
         """
-        found, chunked = self._compare(source)
+        found, chunked = self._compare(source, build=repair)
         if not repair or found.equal:
             self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
             return found
@@ -247,13 +260,13 @@ class Pipeline:
             recount(connection, generation.number)
         embedded = self.embeddings(chunked)
         self.published_index(embedded, time.monotonic() - started)
-        rest, chunked = self._compare(source)
+        rest, chunked = self._compare(source, build=repair)
         self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
         before, after = (v.ghosts + v.missing + v.different for v in (found, rest))
         return replace(rest, repaired=before - after)
 
-    def _compare(self, source: str) -> tuple[Verification, Chunked]:
-        snapshot = self.source_snapshot(source)
+    def _compare(self, source: str, build: bool) -> tuple[Verification, Chunked]:
+        snapshot = self.source_snapshot(source, build)
         if not snapshot.complete:
             raise PermanentError(
                 f"source {source} cannot be verified now: its listing is incomplete ({snapshot.reason})"

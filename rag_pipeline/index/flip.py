@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from rag_pipeline.database.objects import apply_objects, as_owner, search_path
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, PermanentError, TransientError
-from rag_pipeline.index.generations import Generation, State, generations, look_into
+from rag_pipeline.index.generations import Generation, State, expect_state, generations, look_into
 from rag_pipeline.index.migration import Flip
 from rag_pipeline.model import NOBODY, Access
 
@@ -51,10 +51,7 @@ def flip(
                     f"generation {other.number} is not published, because not every source is there as in the live "
                     f"one: {'; '.join(late)}. Bring it up to date: rag-pipeline migrate start"
                 )
-            with look_into(connection, live.number, back_to=other.number):
-                connection.execute(queries["note_published"])
-                connection.execute(queries["index_published"])
-                connection.execute(queries["analyze_published"])
+            _note_published(connection, live, back_to=other)
             names = {"live": live.number, "generation": other.number}
             _check(connection, names, check)
             if gate is not None and check:
@@ -63,7 +60,7 @@ def flip(
             connection.execute(queries["do_not_wait_long"])
             for generation, state in ((live.number, becomes), (other.number, "live")):
                 connection.execute(queries["set_state"], {"generation": generation, "state": state})
-            connection.execute(queries["forget_equality"], {"generations": [live.number, other.number]})
+            connection.execute(queries["forget_equality"])
             apply_objects(connection, other.number)
             (as_of,) = connection.execute(queries["as_of"], {"generation": other.number}).fetchone() or (None,)
     except psycopg.errors.LockNotAvailable as error:
@@ -72,6 +69,19 @@ def flip(
             "nothing has changed, try again"
         ) from error
     return Flip(other.number, live.number, as_of, narrowed)
+
+
+def narrow_frozen(connection: Connection[Any], frozen: Generation, ahead: Generation) -> int:
+    """Take from readers of a generation that is refreshed no more what one that is refreshed has taken from its own.
+
+    Returns how many documents that are. The session's tables are those of the frozen one, which goes on to say what
+    it said, but not to everybody to whom it did.
+    """
+    with connection.transaction():
+        connection.execute(statements("flip")["lock_sources"])
+        expect_state(connection, frozen.number, "live")
+        _note_published(connection, ahead, back_to=frozen)
+        return _narrow(connection, {"live": ahead.number, "generation": frozen.number})
 
 
 def drop_generation(connection: Connection[Any], generation: Generation) -> None:
@@ -92,6 +102,13 @@ def drop_generation(connection: Connection[Any], generation: Generation) -> None
         (statement,) = connection.execute(queries["drop_schema"], names).fetchone() or ("",)
         with as_owner(connection, search_path(connection, "rag")):
             connection.execute(statement)
+
+
+def _note_published(connection: Connection[Any], generation: Generation, back_to: Generation) -> None:
+    """Lay what a generation has published into `live_documents`, until the transaction ends."""
+    with look_into(connection, generation.number, back_to=back_to.number):
+        for name in ("note_published", "index_published", "analyze_published"):
+            connection.execute(statements("flip")[name])
 
 
 def _expect(connection: Connection[Any], live: Generation, other: Generation) -> None:
@@ -125,6 +142,7 @@ def _narrow(connection: Connection[Any], names: dict[str, int]) -> int:
     A document that readers do not see now is one that is gone: nobody gets it back before a refresh has looked.
     """
     queries = statements("flip")
+    connection.execute(queries["note_unreadable"], names)
     with connection.cursor(row_factory=dict_row) as cursor:
         pairs = cursor.execute(queries["narrower"], names).fetchall()
     narrowed = 0

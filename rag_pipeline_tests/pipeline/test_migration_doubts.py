@@ -7,9 +7,11 @@ import pytest
 from psycopg import IsolationLevel
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.index.generations import create_generation
+from rag_pipeline.migration import Migration
 from rag_pipeline.model import Access
 from rag_pipeline.settings import Settings
-from rag_pipeline_tests.pipeline.test_migration import DOCUMENTS, SMALLER, Moving, text
+from rag_pipeline_tests.pipeline.test_migration import DOCUMENTS, LONGER, PUBLIC, SMALLER, Moving, text
 from rag_pipeline_tests.scripted import Entry
 
 HR = Access.of(["group:hr"])
@@ -34,7 +36,114 @@ def test_what_a_document_said_is_not_opened_with_what_it_says_now(moving: Moving
     assert "0.md" not in moving.found("word0x1", "group:eng")
 
 
+def test_after_an_upgrade_what_was_withheld_stays_withheld(moving: Moving) -> None:
+    for entry in moving.world.documents.values():
+        entry.access = HR
+    moving.pipeline().refresh("notes")
+    for entry in moving.world.documents.values():
+        entry.access = PUBLIC
+    assert moving.pipeline().refresh("notes").withheld_widenings == DOCUMENTS
+    upgrade(moving)
+    migration = begun(moving)
+    moving.pipeline().refresh("notes")
+    migration.start()
+    migration.publish()
+    assert moving.found("word0x1") == set()
+
+
+def test_after_an_upgrade_an_outage_is_no_deletion(moving: Moving) -> None:
+    upgrade(moving)
+    migration = begun(moving)
+    moving.world.fails_after = 3
+    moving.pipeline().refresh("notes")
+    moving.world.fails_after = None
+    migration.start()
+    migration.publish()
+    assert moving.one("select count(*) from rag.documents") == DOCUMENTS
+
+
+def test_after_an_upgrade_the_live_one_is_narrowed(moving: Moving) -> None:
+    upgrade(moving)
+    migration = moving.migration()
+    migration.start()
+    moving.world.documents["0.md"].access = HR
+    del moving.world.documents["1.md"]
+    moving.pipeline().refresh("notes")
+    assert "0.md" not in moving.found("word0x1")
+    assert "1.md" not in moving.found("word1x1")
+
+
+def test_a_third_generation_is_not_taken_for_equal_after_a_rollback(moving: Moving) -> None:
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    migration.publish()
+    moving.world.documents["0.md"].text = text(500)
+    moving.pipeline(**SMALLER).refresh("notes")
+    with connect(moving.settings) as connection:
+        connection.execute("update rag.generation_sources set revision = 7")
+    third = moving.migration(**LONGER)
+    third.start()
+    third.rollback()
+    moving.migration(**LONGER).start()
+    assert third.status().ready
+    assert third.publish().live == 3
+
+
+def test_what_is_built_is_not_confirmed_by_an_incomplete_listing(moving: Moving) -> None:
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    moving.world.documents["0.md"].text = text(500)
+    moving.world.complete = False
+    moving.pipeline(**SMALLER).refresh("notes")
+    assert moving.one("select count(distinct confirmed_id) from rag.generation_sources") == 1
+
+
+def test_a_program_error_of_the_one_that_is_built_is_none_of_the_live_one(moving: Moving) -> None:
+    moving.migration(**LONGER).start()
+    moving.world.documents["0.md"].text = text(500)
+    pipeline = moving.pipeline(**LONGER)
+
+    class Broken:
+        model, dimensions = "hashed/96", 96
+
+        def count_tokens(self, texts: list[str]) -> list[int]:
+            raise RuntimeError("the model cannot be loaded")
+
+    pipeline.targets._embedders["hashed/96"] = Broken()  # type: ignore[assignment]
+    assert pipeline.refresh("notes").changed == 1
+    (source,) = moving.migration(**LONGER).status().sources
+    assert "cannot be loaded" in (source.failure or "")
+
+
+def test_what_only_the_new_one_cannot_read_can_be_published_on_request(moving: Moving) -> None:
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    with connect(moving.settings) as connection:
+        connection.execute(
+            "insert into rag.quarantine (generation, document_hash, source, document_id, uri, reason, content_hash, "
+            "parser_version) select 2, document_hash, source, document_id, uri, 'refused', '\\x00', 1 "
+            "from rag_g2.documents where document_id = '0.md'"
+        )
+        connection.execute("update rag_g2.documents set content_hash = '\\x01', size = 1 where document_id = '0.md'")
+    assert migration.publish(force=True).live == 2
+
+
+def upgrade(moving: Moving) -> None:
+    """Let the index be one of an older version."""
+    with connect(moving.settings) as connection:
+        connection.execute("update rag.generations set recipe = recipe || '{\"chunker_version\": 0}'")
+
+
+def begun(moving: Moving) -> Migration:
+    """Return a migration that was killed right after it began."""
+    migration = moving.migration()
+    with connect(moving.settings) as connection, connection.transaction():
+        create_generation(connection, migration.pipeline.targets.wanted, "building")
+    return migration
+
+
 def analyst(moving: Moving) -> psycopg.Connection[Any]:
+    """Return a session of an analyst who stands for a group."""
     with connect(moving.settings, role=None) as owner:
         owner.execute("insert into rag.analyst_principals values (session_user, 'group:eng')")
     return connect(moving.settings, role="rag_analyst")

@@ -58,10 +58,14 @@ compared as (
         count(*) filter (where own.document_hash is null and unreadable.known) as unreadable,
         count(*) filter (where expected.document_hash is null) as ghosts,
         count(*) filter (where own.document_hash is not null and expected.document_hash is not null and (
-            (own.document_id, own.uri, own.media_type, own.modified_at, own.size, own.metadata, own.acl_id)
-                is distinct from (expected.document_id, expected.uri, expected.media_type, expected.modified_at,
-                    expected.size, expected.metadata, expected.acl_id)
-            or (own.content_hash <> expected.content_hash and not unreadable.known)
+            own.acl_id <> expected.acl_id
+            -- Of what cannot be read there the last good version stays, as it was.
+            or not unreadable.known and (
+                own.document_id, own.uri, own.media_type, own.modified_at, own.size, own.metadata, own.content_hash
+            ) is distinct from (
+                expected.document_id, expected.uri, expected.media_type, expected.modified_at, expected.size,
+                expected.metadata, expected.content_hash
+            )
         )) as different
     from own
     full join expected on expected.document_hash = own.document_hash
@@ -116,14 +120,29 @@ cross join lateral (values
 ) as found (violation, times, lasting)
 where times > 0
 
+-- name: note_unreadable
+-- And what cannot be read there, with those who might.
+insert into live_documents (source, document_hash, acl_id, allow, deny)
+select quarantine.source, quarantine.document_hash, quarantine.acl_id, access_lists.allow, access_lists.deny
+from rag.quarantine
+join rag.access_lists on access_lists.acl_id = quarantine.acl_id
+where quarantine.generation = %(live)s
+  and not exists (select from live_documents where live_documents.document_hash = quarantine.document_hash)
+
 -- name: narrower
 -- Documents of the generation that is to be live whose readers are not those of the live one, by pairs of lists, in the
--- sources in which it is behind that; of a document that readers do not see now the second list is null.
+-- sources in which it may be behind that; of a document that readers do not see now the second list is null. Only what is
+-- built can be known not to be behind: listings are numbered as they begin, and not published in that order always.
 with behind as (
     select other.source
     from rag.generation_sources as other
     join rag.generation_sources as live on live.source = other.source and live.generation = %(live)s
-    where other.generation = %(generation)s and other.snapshot_id < live.snapshot_id
+    join rag.generations on generations.generation = other.generation
+    where other.generation = %(generation)s and live.snapshot_id is not null and not coalesce(
+        other.equals_revision = live.revision
+            or (generations.state = 'building' and other.equals_revision is null and other.snapshot_id >= live.snapshot_id),
+        false
+    )
 )
 select documents.source, documents.acl_id, own.allow, own.deny,
     live_documents.acl_id as live_acl_id, live_documents.allow as live_allow, live_documents.deny as live_deny
@@ -176,8 +195,8 @@ update rag.generations set
 where generation = %(generation)s
 
 -- name: forget_equality
--- From here on neither is known to equal the other.
-update rag.generation_sources set equals_revision = null where generation = any (%(generations)s)
+-- From here on none is known to equal the live one: the revisions of another are counted otherwise.
+update rag.generation_sources set equals_revision = null where equals_revision is not null
 
 -- name: drop_schema
 -- The statement that frees the tables of a generation.
