@@ -85,23 +85,33 @@ def narrow_frozen(connection: Connection[Any], frozen: Generation, ahead: Genera
 
 
 def drop_generation(connection: Connection[Any], generation: Generation) -> None:
-    """Free the tables of a generation; its row stays for the record. Raises `ConfigurationError` for the live one."""
+    """Free the tables of a generation; its row stays for the record.
+
+    Raises `ConfigurationError` for the live one, `TransientError` when somebody reads its tables too long.
+    """
     queries, names = statements("flip"), {"generation": generation.number}
-    with connection.transaction():
-        connection.execute(statements("generations")["lock_generations"])
-        connection.execute(queries["lock_sources"])
-        now = {each.number: each.state for each in generations(connection)}.get(generation.number)
-        if now == "live":
-            raise ConfigurationError(
-                f"generation {generation.number} is live, and what readers see is not dropped; publish another first, "
-                "or go back: rag-pipeline migrate rollback"
-            )
-        for name in ("forget_sources", "forget_quarantine"):
-            connection.execute(queries[name], names)
-        connection.execute(queries["set_state"], names | {"state": "dropped"})
-        (statement,) = connection.execute(queries["drop_schema"], names).fetchone() or ("",)
-        with as_owner(connection, search_path(connection, "rag")):
-            connection.execute(statement)
+    try:
+        with connection.transaction():
+            connection.execute(statements("generations")["lock_generations"])
+            connection.execute(queries["lock_sources"])
+            now = {each.number: each.state for each in generations(connection)}.get(generation.number)
+            if now == "live":
+                raise ConfigurationError(
+                    f"generation {generation.number} is live, and what readers see is not dropped; publish another "
+                    "first, or go back: rag-pipeline migrate rollback"
+                )
+            for name in ("forget_sources", "forget_quarantine"):
+                connection.execute(queries[name], names)
+            connection.execute(queries["set_state"], names | {"state": "dropped"})
+            (statement,) = connection.execute(queries["drop_schema"], names).fetchone() or ("",)
+            connection.execute(queries["do_not_wait_long"])
+            with as_owner(connection, search_path(connection, "rag")):
+                connection.execute(statement)
+    except psycopg.errors.LockNotAvailable as error:
+        raise TransientError(
+            f"somebody has been reading generation {generation.number} for a while, and no refresh waits for that; "
+            "nothing has changed, try again"
+        ) from error
 
 
 def _note_published(connection: Connection[Any], generation: Generation, back_to: Generation) -> None:

@@ -7,6 +7,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.errors import TransientError
 from rag_pipeline.index.generations import create_generation
 from rag_pipeline.migration import Migration
 from rag_pipeline.model import Access
@@ -134,9 +135,9 @@ def upgrade(moving: Moving) -> None:
         connection.execute("update rag.generations set recipe = recipe || '{\"chunker_version\": 0}'")
 
 
-def begun(moving: Moving) -> Migration:
+def begun(moving: Moving, **changes: dict[str, Any]) -> Migration:
     """Return a migration that was killed right after it began."""
-    migration = moving.migration()
+    migration = moving.migration(**changes)
     with connect(moving.settings) as connection, connection.transaction():
         create_generation(connection, migration.pipeline.targets.wanted, "building")
     return migration
@@ -185,3 +186,27 @@ def test_a_snapshot_of_before_a_rollback_sees_nothing_that_it_narrows(moving: Mo
             with pytest.raises(psycopg.errors.SerializationFailure, match="became live meanwhile"):
                 asking.execute(window, [chunk])
         assert asking.execute(window, [chunk]).fetchone() == (0,)
+
+
+def test_a_drop_lets_no_publication_wait_for_a_reader(moving: Moving) -> None:
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    migration.publish()
+    with connect(moving.settings) as reader, reader.transaction(force_rollback=True):
+        reader.execute("select count(*) from rag_g1.documents")
+        with pytest.raises(TransientError, match="reading generation 1 for a while"):
+            migration.drop(1)
+    assert moving.one("select state from rag.generations where generation = 1") == "retired"
+    migration.drop(1)
+
+
+def test_vectors_wait_for_the_generation_that_they_were_bought_for(moving: Moving) -> None:
+    """A build may take longer than housekeeping keeps what nothing uses."""
+    begun(moving, **LONGER)
+    with connect(moving.settings) as connection:
+        connection.execute(
+            "insert into rag.embedding_store (model, embed_hash, embedding, tokens) "
+            "select 'hashed/96', embed_hash, embedding, tokens from rag.embedding_store"
+        )
+    moving.pipeline(**LONGER).housekeeping()
+    assert moving.one("select count(*) from rag.embedding_store where unused_since is not null") == 0

@@ -4,7 +4,7 @@ select count(pg_advisory_xact_lock(hashtextextended('rag-pipeline publish ' || s
 from (select source from rag.sources order by source) as sources
 
 -- name: do_not_wait_long
--- Readers of the views would queue up behind a flip that waits for one of them.
+-- Readers of the views would queue up behind a flip that waits for one of them, and every publication behind a drop.
 select set_config('lock_timeout', '3s', true)
 
 -- name: unready

@@ -80,9 +80,10 @@ from waiting
 where store.model = waiting.model and store.embed_hash = waiting.embed_hash
 
 -- name: mark_unused_vectors
--- Vectors that no generation uses start to wait.
+-- Vectors that no generation uses start to wait; not those of a model that one is built with, which will use them.
 update rag.embedding_store as store set unused_since = now()
 where unused_since is null
+  and store.model not in (select generations.model from rag.generations where generations.state = 'building')
   and not exists (select from used_vectors as used where used.model = store.model and used.embed_hash = store.embed_hash)
 
 -- name: drop_used_vectors
