@@ -9,8 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from benchmarks.large_index.callers import AUDIENCES, EVERYTHING, NOBODY
 from benchmarks.large_index.made import MISSING, Asked, LargeIndex, available, large_index
@@ -19,6 +22,7 @@ from benchmarks.report import Report, say
 from rag_pipeline.database.connection import connect
 from rag_pipeline.embeddings import Embedder, Vector, open_embedder
 from rag_pipeline.index.generations import use_generation
+from rag_pipeline.query.models import Live, Models
 from rag_pipeline.query.question import Caller
 from rag_pipeline.query.search import Index
 from rag_pipeline.settings import Settings
@@ -71,10 +75,15 @@ class _AtHand:
 def _index_with(embedder: Embedder) -> type[Index]:
     """Return `Index`, but with a model that is given."""
 
-    class IndexWith(Index):
-        @property
-        def _embedder(self) -> Embedder:
+    class Given(Models):
+        def of(self, live: Live) -> Embedder:
+            assert live.model == embedder.model
             return embedder
+
+    class IndexWith(Index):
+        def __init__(self, pool: ConnectionPool[Connection[Any]], settings: Settings) -> None:
+            super().__init__(pool, settings)
+            self._models = Given(settings)
 
     return IndexWith
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -82,16 +81,6 @@ class LargeIndex:
     seconds: float | None
 
 
-class _Pipeline(Pipeline):
-    def __init__(self, bench: Workbench, embedder: VariedEmbedder) -> None:
-        super().__init__(bench.settings)
-        self._varied = embedder
-
-    @cached_property
-    def embedder(self) -> VariedEmbedder:
-        return self._varied
-
-
 def available() -> bool:
     """Whether the real passages are here."""
     return BUNDLE.exists() and (DATA / "scifact").exists() and (DATA / "docs_qa").exists()
@@ -161,7 +150,8 @@ def _make(bench: Workbench, options: Options) -> int:
         if number % _FOLDER_SIZE == 0:
             file.parent.mkdir(parents=True)
         file.write_text(variations.page(number, access), "utf-8")
-    pipeline = _Pipeline(bench, VariedEmbedder(variations, model.model))
+    pipeline = Pipeline(bench.settings)
+    pipeline.embedder = VariedEmbedder(variations, model.model)
     _, seconds = timed_refresh(pipeline, SOURCE)
     say("first refresh, seconds: " + ", ".join(f"{stage} {took:.0f}" for stage, took in seconds.items()))
     say("the graph over the vectors")

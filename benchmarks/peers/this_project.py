@@ -1,7 +1,6 @@
 """This project, as an application would call it from Python."""
 
 from collections.abc import Iterable
-from functools import cached_property
 
 import psycopg
 
@@ -17,19 +16,13 @@ _CHUNKS = """
 """
 
 
-class _CountedPipeline(Pipeline):
-    @cached_property
-    def embedder(self) -> CountingEmbedder:
-        return CountingEmbedder()
-
-
 class ThisProject:
     """The stage functions over one source of type `files`; all settings are the defaults."""
 
     def __init__(self, place: Place) -> None:
         source = {"name": _SOURCE, "type": "files", "path": place.documents, "access": ["public"]}
         self._url = place.url
-        self._pipeline = _CountedPipeline(
+        self._pipeline = Pipeline(
             Settings.model_validate(
                 {
                     "folder": place.state,
@@ -39,7 +32,7 @@ class ThisProject:
                 }
             )
         )
-        self.embedder = self._pipeline.embedder
+        self.embedder = self._pipeline.embedder = CountingEmbedder()
         # The others make most of their tables when they are opened, too.
         _ = self._pipeline.generation
 
