@@ -12,13 +12,13 @@ from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.index.generations import generations, use_generation
+from rag_pipeline.index.generations import generations, in_state, use_generation
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.workspace import Workspace
 
 _BLOCK = 5_000
 _RUNNING = timedelta(days=1)
-"""Longer than any refresh runs: what is younger may belong to one."""
+"""Longer than any refresh runs: what is younger may belong to one. A generation may be built for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,12 @@ def remove_expired(connection: Connection[Any], workspace: Workspace, sources: l
     for folder in expired:
         workspace.remove_folder(folder)
     kept = {row[0] for row in connection.execute(queries["kept_manifests"])}
-    abandoned = [folder for source in sources for folder in _finished(workspace.folders(source)) if folder not in kept]
+    limit = datetime.now(UTC) - _RUNNING
+    if building := in_state(generations(connection), "building"):
+        limit = min(limit, building.created_at)
+    abandoned = [
+        folder for source in sources for folder in _begun_before(limit, workspace.folders(source)) if folder not in kept
+    ]
     for folder in abandoned:
         workspace.remove_folder(folder)
     for name in ("create_needed", "need_lost"):
@@ -89,7 +94,7 @@ def _remove_blobs(connection: Connection[Any], workspace: Workspace, sources: li
     return removed
 
 
-def _finished(folders: list[str]) -> list[str]:
-    """Return the folders that no running refresh can still be writing: those begun long ago."""
-    limit = (datetime.now(UTC) - _RUNNING).strftime("%Y%m%dT%H%M%S")
-    return [folder for folder in folders if folder.rsplit("/", 1)[-1] < limit]
+def _begun_before(limit: datetime, folders: list[str]) -> list[str]:
+    """Return the folders that no running refresh or build can still be writing: those begun long ago."""
+    stamp = limit.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    return [folder for folder in folders if folder.rsplit("/", 1)[-1] < stamp]

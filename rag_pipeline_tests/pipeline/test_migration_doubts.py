@@ -1,5 +1,6 @@
 """What two generations beside each other must not lead to: wider access, ghosts, or one that cannot be published."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -135,7 +136,7 @@ def upgrade(moving: Moving) -> None:
         connection.execute("update rag.generations set recipe = recipe || '{\"chunker_version\": 0}'")
 
 
-def begun(moving: Moving, **changes: dict[str, Any]) -> Migration:
+def begun(moving: Moving, **changes: Any) -> Migration:
     """Return a migration that was killed right after it began."""
     migration = moving.migration(**changes)
     with connect(moving.settings) as connection, connection.transaction():
@@ -210,3 +211,18 @@ def test_vectors_wait_for_the_generation_that_they_were_bought_for(moving: Movin
         )
     moving.pipeline(**LONGER).housekeeping()
     assert moving.one("select count(*) from rag.embedding_store where unused_since is not null") == 0
+
+
+def test_the_files_of_a_long_build_are_kept_while_it_runs(moving: Moving) -> None:
+    migration = begun(moving, **LONGER)
+    with connect(moving.settings) as connection:
+        connection.execute("update rag.generations set created_at = now() - interval '3 days' where generation = 2")
+    workspace = moving.pipeline().workspace
+    days = [datetime.now(UTC) - timedelta(days=days) for days in (4, 2)]
+    before, during = (f"refreshes/notes/{day:%Y%m%dT%H%M%S}-written" for day in days)
+    for folder in (before, during):
+        workspace.file(folder, "").mkdir(parents=True)
+    assert moving.pipeline().housekeeping().folders == 1
+    assert during in workspace.folders("notes")
+    migration.drop(2)
+    assert moving.pipeline().housekeeping().folders == 1
