@@ -137,7 +137,7 @@ def changing(served: Served) -> Served:
 def test_a_fault_that_passes_leaves_no_trace(served: Served, oracle: Rows, name: str) -> None:
     served.service.fault = MENDED[name]
     seconds = 3 if "F33" in name or "F45" in name else 15
-    published = served.pipeline(request_seconds=seconds).refresh("notes")
+    published = served.pipeline(request_seconds=seconds, model="text-embedding-3-small").refresh("notes")
     assert served.rows() == oracle
     assert published.texts_embedded == len(served.service.sold)
     asked = sum(sum(count_tokens(each.body["input"])) for each in served.service.asked)

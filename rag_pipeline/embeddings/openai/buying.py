@@ -16,13 +16,14 @@ from typing import Protocol
 import numpy as np
 
 from rag_pipeline.embeddings import Batch, Refusal, Reserve
-from rag_pipeline.embeddings.openai.limits import Pace, Slots
+from rag_pipeline.embeddings.openai.limits import Pace, Size, Slots
 from rag_pipeline.embeddings.openai.outcomes import Answered, Failed, Heard, Outcome, Refused, Stopped
 from rag_pipeline.embeddings.openai.packing import Request
 from rag_pipeline.errors import PermanentError, RagError, TransientError
 
 _ATTEMPTS = 6
-"""Failures of one request while others succeed, after which its texts are to blame. Without others a probe is sent."""
+"""Failures of one request, each after an answer to another, from which on its texts are to blame. From one less on a
+probe is sent, because there may be no others. A half of what was to blame is halved again at its first such failure."""
 
 _NONSENSE = 3
 """Answers of no use in a row, each paid for, after which nothing more is bought."""
@@ -30,9 +31,17 @@ _NONSENSE = 3
 _FAULTS = 2
 """Times that the vector of a text may be none."""
 
+_REFUSALS = 2
+"""Times that a text is refused alone, before that is its own fault: a service may stumble once over anything."""
+
 _DELAY, _LONGEST_DELAY = 0.25, 20.0
 _REFUSED, _REFUSED_SHARE = 10, 0.1
 """Up to so many refused texts, or this share of them, the texts are to blame; above both, the service is."""
+
+_SLOW = (
+    ". For a slow service lower [embedding] batch_texts or requests_at_once, or raise request_seconds (and "
+    "give_up_seconds above it)"
+)
 
 _KEPT = "What was embedded is kept, and the next run goes on from there"
 
@@ -63,11 +72,13 @@ class Buyer:
         self._reserve = reserve
         self._slots = Slots(at_once)
         self._pace = Pace()
-        self._under_way: dict[Future[Heard], Request] = {}
+        self._size = Size()
+        self._under_way: dict[Future[Heard], tuple[Request, float]] = {}
         self._again: deque[tuple[float, Request]] = deque()
         self._error: BaseException | None = None
         self._answered = self._refused = self._nonsense = self._busy = 0
         self._last_failure = "its limits, by its own word, let nothing through"
+        self._probing = self._slow = False
         self._answered_at = self._waited = 0.0
 
     def buy(self, requests: Iterator[Request]) -> Iterator[Batch]:
@@ -91,7 +102,7 @@ class Buyer:
                 if self._error is None and self._waited > self._patience:
                     self._error = TransientError(
                         f"the embedding service gave no usable answer for {self._patience:g} seconds: "
-                        f"{self._last_failure}. {_KEPT}"
+                        f"{self._last_failure}{_SLOW if self._slow else ''}. {_KEPT}"
                     )
             if self._error is not None:
                 if left := sum(request.reserved for _, request in self._again):
@@ -117,7 +128,10 @@ class Buyer:
             request = self._ready(next_one, now)
             if request is None or self._pace.wait(request.tokens, now) > 0:
                 return False
-            if (missing := self._seller.most(request) - request.reserved) > 0:
+            sent, rest = request, None
+            if len(request.texts) > (fits := self._size.fits(len(request.texts))):
+                sent, rest = request.split(fits)
+            if (missing := self._seller.most(sent) - sent.reserved) > 0:
                 try:
                     self._reserve(missing)
                 except Exception as error:  # nothing may be spent any more; what is under way comes in
@@ -125,9 +139,11 @@ class Buyer:
                     return False
             if request is not next_one:
                 self._again.popleft()
-            sent = replace(request, reserved=request.reserved + max(0, missing))
+            sent = replace(sent, reserved=sent.reserved + max(0, missing))
+            if rest is not None:
+                self._later(rest, now)
             self._pace.sent(sent.tokens, now)
-            self._under_way[self._seller.send(sent)] = sent
+            self._under_way[self._seller.send(sent)] = sent, now
             if request is next_one:
                 return True
         return False
@@ -141,8 +157,8 @@ class Buyer:
         waits = [patience]
         if request := self._ready(next_one, now):
             waits.append(self._pace.wait(request.tokens, now))
-        if self._again:
-            waits.append(max(0.0, self._again[0][0] - now))
+        if self._again and self._again[0][0] > now:
+            waits.append(self._again[0][0] - now)
         return min(waits)
 
     def _settled(self, seconds: float) -> Iterator[Batch]:
@@ -155,31 +171,42 @@ class Buyer:
             time.sleep(seconds)
         self._waited += time.monotonic() - started
         for future in list(done)[:1]:
-            request = self._under_way.pop(future)
+            request, sent_at = self._under_way.pop(future)
             heard = future.result()
             now = time.monotonic()
             self._pace.heard(request.tokens, heard.headers, now)
             match self._seller.judge(heard.outcome):
                 case Failed() | Refused() as failure if not request.texts:
-                    charged = 0 if isinstance(failure, Refused) else failure.tokens
-                    charged = request.tokens if charged is None else charged
+                    self._probing = False
+                    charged = 0 if isinstance(failure, Refused) else self._charged(request, failure.tokens)
                     yield Batch((), self._nothing, (), charged, request.reserved)
                 case Answered() as answer:
+                    self._size.answered(len(request.texts), now - sent_at)
                     yield from self._take(request, answer, now)
                 case Failed() as failure:
+                    if failure.slow:
+                        self._size.too_slow(len(request.texts), now - sent_at)
                     yield from self._failed(request, failure, now)
                 case Refused(reason):
-                    yield from self._halve_or_refuse(replace(request, failures=0), Refusal(reason))
+                    yield from self._ask_halves(request, reason, now)
                 case Stopped(error, tokens):
                     self._stop(error)
-                    charged = request.tokens if tokens is None else tokens
-                    yield Batch((), self._nothing, (), charged, request.reserved)
+                    yield Batch((), self._nothing, (), self._charged(request, tokens), request.reserved)
+
+    def _charged(self, request: Request, tokens: int | None) -> int:
+        """Return the tokens to be booked: where the service did not say them, the most that they can be."""
+        return self._seller.most(request) if tokens is None else tokens
 
     def _take(self, request: Request, answer: Answered, now: float) -> Iterator[Batch]:
         """Yield the vectors of an answer; the texts whose vector is none are asked once more."""
         self._slots.succeeded()
         self._answered_at, self._waited = now, 0.0
-        self._nonsense = self._busy = 0
+        self._busy = 0
+        if request.texts:
+            self._nonsense = 0
+        else:
+            self._probing = False
+        self._hurry(now)
         good = [place for place in range(len(request.texts)) if place not in answer.faults]
         self._answered += len(good)
         bad: list[tuple[int, Refusal]] = []
@@ -197,40 +224,60 @@ class Buyer:
             [request.positions[place] for place in good],
             answer.vectors[good],
             [request.counts[place] for place in good],
-            request.tokens if answer.tokens is None else answer.tokens,
+            self._charged(request, answer.tokens),
             request.reserved,
             bad,
         )
 
     def _failed(self, request: Request, failure: Failed, now: float) -> Iterator[Batch]:
         """Decide when, and how much of it, is sent again."""
-        charged = request.tokens if failure.tokens is None else failure.tokens
-        if charged:
+        if charged := self._charged(request, failure.tokens):
             yield Batch((), self._nothing, (), charged, request.reserved)
             request = replace(request, reserved=0)
-        self._last_failure = failure.reason
+        self._last_failure, self._slow = failure.reason, failure.slow
         if failure.busy or failure.slow:
             self._slots.overrun(now)
         if failure.busy:
             self._hold_off(request, failure, now)
             return
         self._nonsense += failure.invalid
-        failures = request.failures + 1
-        request = replace(request, failures=failures, failed_at=request.failed_at if request.failures else now)
         if failure.invalid and self._nonsense >= _NONSENSE:
             self._stop(PermanentError(f"the embedding service does not answer properly: {failure.reason}. {_KEPT}"))
-        if failures >= _ATTEMPTS and self._answered_at > request.failed_at:
-            again = replace(request, failures=_ATTEMPTS - 2)
-            yield from self._halve_or_refuse(again, Refusal(failure.reason, lasting=False))
-            return
-        if failures == _ATTEMPTS:
-            self._later(request.probe(), now)
-        if failure.slow and failures > 1 and len(request.texts) > 1:
+        if failure.slow and len(request.texts) > 1:
             for half in request.halves():
                 self._later(half, now)
             return
+        # An outage is nobody's fault: only what failed twice, with another's answer in between, is suspected.
+        blamed = request.blamed + (self._answered_at > request.failed_at)
+        failures = request.failures + 1
+        not_before = now + (failure.wait or 0.0)
+        request = replace(request, failures=failures, failed_at=now, blamed=blamed, not_before=not_before)
+        if blamed >= _ATTEMPTS:
+            yield from self._blame(request, Refusal(failure.reason, lasting=False), now)
+            return
+        if failures >= _ATTEMPTS - 1 and not self._probing:
+            self._probing = True
+            self._later(request.probe(), now)
         delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
-        self._later(request, now + max(delay, failure.wait or 0.0))
+        self._later(request, max(now + delay, not_before))
+
+    def _blame(self, request: Request, refusal: Refusal, now: float) -> Iterator[Batch]:
+        """Take the texts of a request to be why it fails: one alone is left, of more the halves are asked."""
+        if len(request.texts) == 1:
+            yield self._left(request, refusal)
+            return
+        for half in request.halves():
+            # A text alone has to fail as often again by itself, before it is left.
+            blamed = _ATTEMPTS - 1 if len(half.texts) > 1 else 0
+            self._later(replace(half, failures=_ATTEMPTS - 2, failed_at=now, blamed=blamed), now)
+
+    def _hurry(self, now: float) -> None:
+        """Ask soon what has failed and waits: the service is there again, or never was away."""
+        waiting, self._again = self._again, deque()
+        for ready_at, request in waiting:
+            if request.failures:
+                ready_at = min(ready_at, max(request.failed_at + _DELAY, request.not_before))
+            self._later(request, ready_at)
 
     def _hold_off(self, request: Request, failure: Failed, now: float) -> None:
         """Ask a busy service again when it wants to be asked, and for no more than it can ever give at once."""
@@ -252,15 +299,20 @@ class Buyer:
         else:
             self._later(request, now)
 
-    def _halve_or_refuse(self, request: Request, refusal: Refusal) -> Iterator[Batch]:
-        """Look for the text that is refused: in the halves, until it is alone."""
+    def _ask_halves(self, request: Request, reason: str, now: float) -> Iterator[Batch]:
+        """Look for the text that is refused: in the halves, until it is alone; then it is asked once more."""
         if len(request.texts) > 1:
-            now = time.monotonic()
             for half in request.halves():
-                self._later(replace(half, failures=request.failures), now)
-            return
+                self._later(half, now)
+        elif request.refusals + 1 < _REFUSALS:
+            self._later(replace(request, refusals=request.refusals + 1), now + _DELAY)
+        else:
+            yield self._left(request, Refusal(reason))
+
+    def _left(self, request: Request, refusal: Refusal) -> Batch:
+        """Give up the only text of a request."""
         self._count_refused(1, refusal)
-        yield Batch((), self._nothing, (), 0, request.reserved, [(request.positions[0], refusal)])
+        return Batch((), self._nothing, (), 0, request.reserved, [(request.positions[0], refusal)])
 
     def _count_refused(self, texts: int, refusal: Refusal) -> None:
         self._refused += texts

@@ -16,6 +16,31 @@ _MOMENT = 0.2
 """Seconds within which several refusals are one."""
 
 
+_FAST = 4
+"""How many times faster than what took too long an answer is, for requests of twice as many texts to be sent."""
+
+
+class Size:
+    """How many texts of a request are answered in time: fewer when one took too long, and as many as go well."""
+
+    def __init__(self) -> None:
+        self._texts = self._too_long = float("inf")
+
+    def fits(self, texts: int) -> int:
+        """Return how many of so many texts may go into one request; at least one."""
+        return int(min(texts, self._texts))
+
+    def too_slow(self, texts: int, seconds: float) -> None:
+        """Take note of a request that was not answered in so many seconds."""
+        self._texts = max(1, min(self._texts, texts // 2))
+        self._too_long = seconds
+
+    def answered(self, texts: int, seconds: float) -> None:
+        """Take note of an answer; after one that came fast, what took too long may have been an accident."""
+        if texts and seconds * _FAST < self._too_long:
+            self._texts = max(self._texts, 2 * texts)
+
+
 class Slots:
     """How many requests are under way at a time: half as many when the service is overrun, one more by and by."""
 

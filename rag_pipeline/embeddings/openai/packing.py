@@ -13,8 +13,10 @@ class Request:
     """Texts to embed, with their positions in the input, their tokens and their bytes; without any it is a probe.
 
     `overhead` are tokens that go with every request. `reserved` are those set aside for it. `failures` counts how
-    often it came to nothing, the first time at `failed_at` (seconds of the monotonic clock), and `faults` how often
-    the vector of each of its texts was none.
+    often it came to nothing, the last time at `failed_at` (seconds of the monotonic clock), and `blamed` how many of
+    these times the service had answered something else since the time before. `not_before` is when the service wants to
+    be asked again. `faults` counts how often the vector of each of its texts was none, `refusals` how often the only
+    text was refused.
     """
 
     positions: tuple[int, ...]
@@ -24,8 +26,11 @@ class Request:
     overhead: int = 0
     reserved: int = 0
     failures: int = 0
-    failed_at: float = 0.0
+    failed_at: float = float("inf")
+    blamed: int = 0
+    not_before: float = 0.0
     faults: int = 0
+    refusals: int = 0
 
     @property
     def tokens(self) -> int:
@@ -38,11 +43,14 @@ class Request:
 
     def halves(self) -> tuple[Self, Self]:
         """Return two requests of half as many texts; what is reserved goes with the first."""
-        middle = len(self.texts) // 2
-        return self.part(range(middle)), replace(self.part(range(middle, len(self.texts))), reserved=0)
+        return self.split(len(self.texts) // 2)
+
+    def split(self, texts: int) -> tuple[Self, Self]:
+        """Return two requests, the first with so many texts; what is reserved goes with it."""
+        return self.part(range(texts)), replace(self.part(range(texts, len(self.texts))), reserved=0)
 
     def part(self, chosen: Iterable[int]) -> Self:
-        """Return a new request with some of the texts, by their place in this one."""
+        """Return a new request with some of the texts, by their place in this one; it has not failed yet."""
         places = tuple(chosen)
         return replace(
             self,
@@ -51,6 +59,10 @@ class Request:
             counts=tuple(self.counts[place] for place in places),
             sizes=tuple(self.sizes[place] for place in places),
             failures=0,
+            failed_at=float("inf"),
+            blamed=0,
+            not_before=0.0,
+            refusals=0,
         )
 
 

@@ -110,7 +110,7 @@ class Service:
         except (TimeoutError, openai.APITimeoutError) as error:
             unsent = isinstance(error.__cause__, httpx2.ConnectTimeout)
             reason = f"no answer within {self._seconds:g} seconds"
-            return Heard(Failed(reason, tokens=0 if unsent else None, slow=True))
+            return Heard(Failed(reason, tokens=0 if unsent else None, slow=not unsent))
         except openai.APIConnectionError as error:
             unsent = isinstance(error.__cause__, httpx2.ConnectError)
             reason = f"the service cannot be reached: {error.__cause__ or error}"

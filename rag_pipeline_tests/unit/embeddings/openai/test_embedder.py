@@ -12,12 +12,14 @@ import pytest
 
 from rag_pipeline.embeddings import Refusal, Vector, open_embedder
 from rag_pipeline.embeddings.openai import OpenAIEmbedder
+from rag_pipeline.embeddings.openai.buying import Buyer
 from rag_pipeline.embeddings.openai.tokens import count_tokens
 from rag_pipeline.errors import BudgetExhausted, ConfigurationError, PermanentError, RagError, TransientError
 from rag_pipeline.settings import Embedding
 from rag_pipeline_tests.embedding_faults import MENDED, SPOILT
 from rag_pipeline_tests.embedding_server import (
     DIMENSIONS,
+    MODEL,
     Asked,
     EmbeddingServer,
     Fault,
@@ -107,7 +109,8 @@ def test_every_text_is_bought_once_in_full_requests(service: EmbeddingServer) ->
 @pytest.mark.parametrize("name", MENDED)
 def test_a_fault_that_passes_leaves_no_trace(service: EmbeddingServer, name: str) -> None:
     service.fault = MENDED[name]
-    bought = buy(service, request_seconds=3 if "F33" in name or "F45" in name else 15)
+    seconds = 3 if "F33" in name or "F45" in name else 15
+    bought = buy(service, request_seconds=seconds, model="text-embedding-3-small")
     assert is_whole(bought), bought.error
     never_charged = (
         sum(sum(count_tokens(asked.body["input"])) for asked in service.asked) - service.charged
@@ -180,6 +183,97 @@ def test_a_text_at_which_the_service_always_fails_is_left(
     assert not bought.refused[30].lasting
 
 
+@pytest.mark.parametrize("batch", [2, 9])
+def test_an_outage_is_no_fault_of_the_texts_that_failed_as_it_began(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.02)
+    began: list[float] = []
+
+    def fault(number: int, asked: Asked) -> Reply | None:
+        if asked.texts and number < 10:
+            return None
+        if asked.texts and not began:
+            began.append(time.monotonic())
+            return error(500, "down")
+        if asked.texts and number < 14:
+            return Reply(answer(asked), seconds=0.1)  # under way as it began
+        return error(500, "down") if began and time.monotonic() - began[0] < 2.5 else None
+
+    service.fault = fault
+    bought = buy(service, batch_texts=batch, texts=TEXTS * 3)
+    assert (bought.error, bought.refused, len(bought.vectors)) == (None, {}, 3 * len(TEXTS))
+
+
+def test_a_service_that_fails_half_of_the_time_is_no_fault_of_the_texts(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.005)
+    service.fault = lambda number, asked: error(500) if number > 0 and number % 2 else None
+    assert is_whole(buy(service))
+
+
+@pytest.mark.parametrize("bad", [[30], [3, 33]])
+def test_texts_at_which_the_service_always_fails_are_found_soon(
+    service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, bad: list[int]
+) -> None:
+    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.025)
+    poison = [f" {number}th " for number in bad]
+    texts = [f"the {text}" for text in TEXTS]
+    service.fault = lambda number, asked: (
+        error(500) if any(word in text for word in poison for text in asked.texts) else None
+    )
+    started = time.monotonic()
+    bought = buy(service, texts, batch_texts=9)
+    assert (bought.error, sorted(bought.refused), len(bought.vectors)) == (None, bad, len(TEXTS) - len(bad))
+    assert not any(refusal.lasting for refusal in bought.refused.values())
+    assert time.monotonic() - started < 6
+
+
+def test_a_text_that_is_refused_once_is_asked_again(service: EmbeddingServer) -> None:
+    service.fault = lambda number, asked: error(400, "could not parse the body") if number == 0 else None
+    bought = buy(service, ["text"])
+    assert (bought.error, bought.refused, len(bought.vectors)) == (None, {}, 1)
+
+
+def test_a_slow_service_is_asked_for_what_it_can_do(service: EmbeddingServer) -> None:
+    sizes: list[int] = []
+
+    def fault(number: int, asked: Asked) -> Reply:
+        sizes.append(len(asked.texts))
+        return Reply(answer(asked), seconds=0.02 * len(asked.texts))
+
+    service.fault = fault
+    texts = TEXTS * 8
+    bought = buy(service, texts, batch_texts=129, request_seconds=0.5, requests_at_once=2)
+    assert (bought.error, len(bought.vectors)) == (None, len(texts))
+    # 128 texts and 64 take too long; that is learned once, and not again by every request
+    assert sum(size > 24 for size in sizes) <= 6
+    assert len(sizes) <= 6 + 1 + -(-len(texts) // 16)
+
+
+def test_a_service_that_is_slow_whatever_is_asked_is_told_with_what_to_lower(service: EmbeddingServer) -> None:
+    service.fault = lambda number, asked: Reply(answer(asked), seconds=2) if asked.texts else None
+    bought = buy(service, request_seconds=0.2, give_up_seconds=1)
+    assert isinstance(bought.error, TransientError)
+    assert re.search("batch_texts or requests_at_once, or raise request_seconds", str(bought.error))
+
+
+def test_nothing_is_looked_at_while_all_waits(service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    time_to_next = Buyer._time_to_next
+
+    def counted(buyer: Buyer, next_one: Any) -> float:
+        nonlocal looks
+        looks += 1
+        return time_to_next(buyer, next_one)
+
+    monkeypatch.setattr(Buyer, "_time_to_next", counted)
+    service.fault = lambda number, asked: error(429, "slow down", retry_after="1") if number == 1 else None
+    assert is_whole(buy(service))
+    assert looks < 40
+
+
 STOPS: dict[str, tuple[Fault, type[RagError], str]] = {
     "F30 much later": (
         lambda number, asked: error(429, "slow down", retry_after="121"),
@@ -238,7 +332,9 @@ def _misnamed(body: dict[str, Any]) -> dict[str, Any]:
 def test_a_fault_that_stays_stops_the_run_and_what_was_bought_stays(service: EmbeddingServer, name: str) -> None:
     fault, kind, words = STOPS[name]
     service.fault = lambda number, asked: fault(number, asked) if number >= 3 else None
-    bought = buy(service, give_up_seconds=2)
+    # What an answer without a word of its cost has cost is known of OpenAI's models alone.
+    model = "text-embedding-3-small" if name == "nothing but nonsense" else MODEL
+    bought = buy(service, give_up_seconds=2, model=model)
     assert type(bought.error) is kind
     assert re.search(words, str(bought.error))
     assert len(bought.vectors) == 3 * BATCH
@@ -281,10 +377,27 @@ def test_a_budget_stops_before_it_is_passed(service: EmbeddingServer) -> None:
 
 def test_lost_answers_count_against_the_budget(service: EmbeddingServer) -> None:
     service.fault = lambda number, asked: Reply(answer(asked), cut=300)
-    bought = buy(service, at_most=400)
+    bought = buy(service, at_most=400, model="text-embedding-3-small")
     assert isinstance(bought.error, BudgetExhausted)
     assert bought.vectors == {}
     assert bought.tokens == service.charged <= 400
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_budget_holds_whatever_a_model_of_others_makes_of_a_text(service: EmbeddingServer, told: bool) -> None:
+    charged = 0
+
+    def fault(number: int, asked: Asked) -> Reply:
+        nonlocal charged
+        tokens = 3 * sum(count_tokens(asked.body["input"]))
+        charged += tokens if asked.texts else 0
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens} if told else None
+        return Reply(answer(asked) | {"usage": usage}, cut=300 if number % 2 or not told else None)
+
+    service.fault = fault
+    bought = buy(service, at_most=3_000, requests_at_once=1)
+    assert isinstance(bought.error, BudgetExhausted)
+    assert 0 < charged <= bought.tokens <= 3_000
 
 
 def test_an_error_of_the_texts_comes_after_what_was_under_way(service: EmbeddingServer) -> None:

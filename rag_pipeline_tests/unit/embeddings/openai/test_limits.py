@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.embeddings.openai.limits import Pace, Slots
+from rag_pipeline.embeddings.openai.limits import Pace, Size, Slots
 
 
 def headers(limit: int, left: int, renewed_in: str, of: str = "tokens") -> dict[str, str]:
@@ -118,3 +118,23 @@ def test_slots_halve_once_a_moment_and_come_back() -> None:
     for _ in range(200):
         slots.succeeded()
     assert slots.free_up_to == 16
+
+
+def test_a_size_that_took_too_long_is_remembered() -> None:
+    size = Size()
+    assert size.fits(256) == 256
+    size.too_slow(256, 60)
+    assert size.fits(256) == 128
+    size.answered(128, 50)
+    assert size.fits(256) == 128
+    size.too_slow(256, 60)
+    assert size.fits(256) == 128
+    size.too_slow(1, 60)
+    assert size.fits(256) == 1
+
+
+def test_after_an_accident_the_size_comes_back() -> None:
+    size = Size()
+    size.too_slow(256, 60)
+    size.answered(128, 0.2)
+    assert size.fits(256) == 256
