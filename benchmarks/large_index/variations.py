@@ -110,7 +110,7 @@ class VariedEmbedder:
         """Estimate tokens by characters, generously, so that a part stays one chunk."""
         return [-(-len(text) // _CHARACTERS_PER_TOKEN) for text in texts]
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors in order, a block at a time."""
         return in_blocks(texts, lambda ahead: map(self._variations.vector, ahead), self.count_tokens)
 

@@ -27,9 +27,9 @@ class CountingEmbedder(HashedEmbedder):
 
     texts = 0
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors in order, a block at a time."""
-        return super().embed(map(self._counted, texts), reserve)
+        return super().embed(map(self._counted, texts), reserve, known)
 
     def _counted(self, text: str) -> str:
         self.texts += 1

@@ -73,11 +73,12 @@ class Embedder(Protocol):
         """Return how many tokens the model makes of each text, special tokens not counted."""
         ...
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors of all texts in batches, as they come; each text is in exactly one, or refused.
 
         Reads `texts` only a bounded number ahead of what it has yielded, and in the caller's thread, in which
-        `reserve` is called too. Whatever was bought is yielded before an error is raised.
+        `reserve` is called too. Whatever was bought is yielded before an error is raised. `known` is how many texts
+        of the same kind the model is known to take: the more, the likelier a refusal is a text's own fault.
         """
         ...
 

@@ -33,7 +33,7 @@ class HashedEmbedder:
         """Count words and punctuation marks."""
         return [len(_WORD.findall(text)) for text in texts]
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors in order, a block at a time."""
         return in_blocks(texts, lambda ahead: map(self.embed_query, ahead), self.count_tokens)
 

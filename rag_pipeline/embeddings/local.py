@@ -96,7 +96,7 @@ class LocalEmbedder:
         """Return the number of word pieces of each text."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield unit vectors in order, a block at a time, computed on all cores; a few are in flight at a time."""
         return in_blocks(texts, self._each, self.count_tokens)
 

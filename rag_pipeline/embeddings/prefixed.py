@@ -32,9 +32,9 @@ class PrefixedEmbedder:
         """Return how many tokens the model makes of each text."""
         return self._inner.count_tokens(texts)
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors of passages."""
-        return self._inner.embed((self._passage + text for text in texts), reserve)
+        return self._inner.embed((self._passage + text for text in texts), reserve, known)
 
     def embed_query(self, text: str) -> Vector:
         """Return the vector of a question."""

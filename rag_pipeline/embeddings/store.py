@@ -29,6 +29,9 @@ from rag_pipeline.progress import Progress
 from rag_pipeline.workspace import Workspace
 
 _LOOK_UP = 2_000
+_KNOWN = 1_000
+"""Vectors that are counted, at most, to know that the model takes such texts."""
+
 _SAMPLE_TOKENS = 64
 """More than the sample costs."""
 
@@ -77,7 +80,7 @@ def embed_missing(
         bought.add(*store.check_sample(embedder))
         under_way: dict[int, bytes] = {}
         texts = _missing_texts(connection, workspace, chunked, embedder.model, under_way, bought.refused)
-        for batch in embedder.embed(texts, budget.reserve):
+        for batch in embedder.embed(texts, budget.reserve, store.known()):
             hashes = [under_way[position] for position in batch.positions]
             store.keep(batch, hashes)
             bought.texts += len(hashes)
@@ -126,6 +129,13 @@ class _Store:
                 "saved_usd": self.budget.cost(wanted.tokens_saved),
             },
         )
+
+    def known(self) -> int:
+        """Return how many texts the model has taken, as far as it matters."""
+        found = self.connection.execute(statements("embeddings")["known"], {"model": self.model, "most": _KNOWN})
+        row = found.fetchone()
+        assert row is not None
+        return row[0]
 
     def check_sample(self, embedder: Embedder) -> tuple[int, Decimal | None]:
         """Compare the model behind a service with the one that was there at first; return what that cost.

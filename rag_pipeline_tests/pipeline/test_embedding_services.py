@@ -250,6 +250,17 @@ def test_a_refused_text_quarantines_its_document_alone(changing: Served) -> None
     assert changing.pipeline().verify("notes").equal
 
 
+def test_many_refused_texts_in_a_small_change_of_an_index_are_quarantined_as_few_are(changing: Served) -> None:
+    changing.pipeline().refresh("notes")
+    changing.service.fault = poisoned
+    for number in range(12):
+        (changing.notes / f"bad-{number}.md").write_text(f"# Bad {number}\n\nThe poison of {number}.\n")
+    (changing.notes / "good.md").write_text("# Good\n\nNothing in it.\n")
+    published = changing.pipeline().refresh("notes")
+    assert (published.quarantined, published.added) == (12, 1)
+    assert changing.ledger()[0] == changing.service.charged
+
+
 def test_a_refused_text_is_told_by_dagster_and_fails_no_check(changing: Served) -> None:
     changing.service.fault = poisoned
     (changing.notes / "new.md").write_text("# New\n\n## Good\n\nGood text.\n\n## Bad\n\nMore poison here.\n")

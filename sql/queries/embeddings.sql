@@ -2,6 +2,10 @@
 -- Those of the given hashes that have a vector already.
 select embed_hash from rag.embedding_store where model = %(model)s and embed_hash = any (%(hashes)s)
 
+-- name: known
+-- How many texts a model has taken; not counted beyond what matters.
+select count(*) from (select from rag.embedding_store where model = %(model)s limit %(most)s) as taken
+
 -- name: create_bought
 -- One batch of new vectors on its way into the store.
 create temp table bought (model text, embed_hash bytea, embedding halfvec, tokens int)

@@ -36,7 +36,8 @@ _REFUSALS = 2
 
 _DELAY, _LONGEST_DELAY = 0.25, 20.0
 _REFUSED, _REFUSED_SHARE = 10, 0.1
-"""Up to so many refused texts, or this share of them, the texts are to blame; above both, the service is."""
+"""Up to so many refused texts, or this share of a run beside one for each that is known to be taken, the texts are to
+blame; above both, the service is. It is as well when it refuses the probe that is sent from then on."""
 
 _SLOW = (
     ". For a slow service lower [embedding] batch_texts or requests_at_once, or raise request_seconds (and "
@@ -65,11 +66,14 @@ class Seller(Protocol):
 class Buyer:
     """Buys the vectors of one run: up to `at_once` requests at a time, and patient for so many seconds of waiting."""
 
-    def __init__(self, seller: Seller, dimensions: int, at_once: int, patience: float, reserve: Reserve) -> None:
+    def __init__(
+        self, seller: Seller, dimensions: int, at_once: int, patience: float, reserve: Reserve, known: int
+    ) -> None:
         self._seller = seller
         self._nothing = np.empty((0, dimensions), np.float32)
         self._patience = patience
         self._reserve = reserve
+        self._known = known
         self._slots = Slots(at_once)
         self._pace = Pace()
         self._size = Size()
@@ -177,9 +181,7 @@ class Buyer:
             self._pace.heard(request.tokens, heard.headers, now)
             match self._seller.judge(heard.outcome):
                 case Failed() | Refused() as failure if not request.texts:
-                    self._probing = False
-                    charged = 0 if isinstance(failure, Refused) else self._charged(request, failure.tokens)
-                    yield Batch((), self._nothing, (), charged, request.reserved)
+                    yield self._came_to_nothing(request, failure)
                 case Answered() as answer:
                     self._size.answered(len(request.texts), now - sent_at)
                     yield from self._take(request, answer, now)
@@ -255,9 +257,8 @@ class Buyer:
         if blamed >= _ATTEMPTS:
             yield from self._blame(request, Refusal(failure.reason, lasting=False), now)
             return
-        if failures >= _ATTEMPTS - 1 and not self._probing:
-            self._probing = True
-            self._later(request.probe(), now)
+        if failures >= _ATTEMPTS - 1:
+            self._probe(request, now)
         delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
         self._later(request, max(now + delay, not_before))
 
@@ -299,6 +300,22 @@ class Buyer:
         else:
             self._later(request, now)
 
+    def _probe(self, request: Request, now: float) -> None:
+        """Find out whether the service answers at all, by one probe at a time."""
+        if not self._probing:
+            self._probing = True
+            self._later(request.probe(), now)
+
+    def _came_to_nothing(self, probe: Request, failure: Failed | Refused) -> Batch:
+        """Note that a probe brought nothing; where many texts are refused, that tells whose fault it is."""
+        self._probing = False
+        charged = 0
+        if isinstance(failure, Failed):
+            charged = self._charged(probe, failure.tokens)
+        elif self._refused > _REFUSED:
+            self._stop(PermanentError(f"the embedding service refuses whatever it is asked: {failure.reason}. {_KEPT}"))
+        return Batch((), self._nothing, (), charged, probe.reserved)
+
     def _ask_halves(self, request: Request, reason: str, now: float) -> Iterator[Batch]:
         """Look for the text that is refused: in the halves, until it is alone; then it is asked once more."""
         if len(request.texts) > 1:
@@ -312,15 +329,18 @@ class Buyer:
     def _left(self, request: Request, refusal: Refusal) -> Batch:
         """Give up the only text of a request."""
         self._count_refused(1, refusal)
+        if self._refused > _REFUSED:
+            self._probe(request, time.monotonic())
         return Batch((), self._nothing, (), 0, request.reserved, [(request.positions[0], refusal)])
 
     def _count_refused(self, texts: int, refusal: Refusal) -> None:
         self._refused += texts
-        if self._refused > max(_REFUSED, _REFUSED_SHARE * (self._answered + self._refused)):
+        if self._refused > max(_REFUSED, _REFUSED_SHARE * (self._answered + self._refused) + self._known):
             self._stop(
                 PermanentError(
                     f"the embedding service refuses {self._refused} of {self._answered + self._refused} texts, so it "
-                    f"is not about single ones: {refusal.reason}. {_KEPT}"
+                    f"is not about single ones: {refusal.reason}. If it is about their length, lower [chunking] "
+                    f"max_tokens. {_KEPT}"
                 )
             )
 

@@ -64,7 +64,7 @@ class OpenAIEmbedder:
         """Count as OpenAI's models do; for models of others this is an estimate."""
         return count_tokens(texts)
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield vectors by requests, several at a time, as answers come in.
 
         Raises `ConfigurationError` (key, address), `PermanentError` (no credit, no usable answers, another model) and
@@ -74,7 +74,7 @@ class OpenAIEmbedder:
         watched = _Watched(self._service, self._sample or self.sample(), self.model, self._exact)
         bounds = Bounds(settings.batch_texts - 1, settings.batch_tokens, count_tokens([SAMPLE])[0])
         requests = packed(texts, count_tokens, bounds)
-        buyer = Buyer(watched, self.dimensions, settings.requests_at_once, settings.give_up_seconds, reserve)
+        buyer = Buyer(watched, self.dimensions, settings.requests_at_once, settings.give_up_seconds, reserve, known)
         return buyer.buy(requests)
 
     def embed_query(self, text: str) -> Vector:

@@ -186,7 +186,7 @@ def test_a_day_on_which_nothing_has_a_price_and_nothing_was_looked_up_is_shown(
 class Paid(HashedEmbedder):
     """Asks before each request, of one text, as a hosted model does."""
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield a batch a text, for which one token more was reserved than is charged."""
         for position, text in enumerate(texts):
             (count,) = self.count_tokens([text])

@@ -109,7 +109,7 @@ class _Letters:
     def count_tokens(self, texts: list[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 
-    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded) -> Iterator[Batch]:
+    def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         return in_blocks(texts, lambda ahead: map(self.embed_query, ahead), self.count_tokens)
 
     def embed_query(self, text: str) -> Vector:

@@ -60,7 +60,9 @@ def opened(service: EmbeddingServer, **more: Any) -> OpenAIEmbedder:
     return embedder
 
 
-def buy(service: EmbeddingServer, texts: list[str] = TEXTS, at_most: float = float("inf"), **more: Any) -> Bought:
+def buy(
+    service: EmbeddingServer, texts: list[str] = TEXTS, at_most: float = float("inf"), known: int = 0, **more: Any
+) -> Bought:
     """Buy as the store does: what comes before an error is kept."""
     bought, reserved = Bought(), 0
 
@@ -73,7 +75,7 @@ def buy(service: EmbeddingServer, texts: list[str] = TEXTS, at_most: float = flo
     embedder = opened(service, **more)
     try:
         bought.tokens += embedder.sample().tokens
-        for batch in embedder.embed(iter(texts), reserve):
+        for batch in embedder.embed(iter(texts), reserve, known):
             assert not bought.vectors.keys() & set(batch.positions)
             bought.vectors.update(zip(batch.positions, batch.vectors, strict=True))
             bought.refused.update(batch.refused)
@@ -151,6 +153,29 @@ def test_refused_texts_are_found_and_the_others_bought(service: EmbeddingServer,
     assert sorted(bought.vectors) == [number for number in range(len(TEXTS)) if number not in bad]
     assert bought.tokens == service.charged
     assert set(service.sold.values()) == {1}
+
+
+def test_where_a_model_takes_many_texts_some_are_refused_however_few_are_asked(service: EmbeddingServer) -> None:
+    texts = ["good", *(f"poison {number}" for number in range(12))]
+    service.fault = lambda number, asked: (
+        error(400, "too long") if any("poison" in text for text in asked.texts) else None
+    )
+    bought = buy(service, texts, known=12)
+    assert (bought.error, sorted(bought.refused)) == (None, list(range(1, 13)))
+    assert bought.tokens == service.charged
+    bought = buy(service, texts, known=9)
+    assert isinstance(bought.error, PermanentError)
+    assert "not about single ones" in str(bought.error)
+
+
+def test_a_service_that_refuses_whatever_it_is_asked_stops_the_run_however_many_it_took(
+    service: EmbeddingServer,
+) -> None:
+    service.fault = lambda number, asked: error(400, "no") if len(service.asked) > 1 else None
+    bought = buy(service, TEXTS * 3, known=1_000)
+    assert isinstance(bought.error, PermanentError)
+    assert "refuses whatever it is asked" in str(bought.error)
+    assert len(bought.refused) < 20
 
 
 def nothing_for(asked: Asked, word: str, numbers: list[float]) -> Reply:
