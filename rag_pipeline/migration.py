@@ -18,7 +18,14 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.prices import price
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.index.flip import Gate, drop_generation, flip
-from rag_pipeline.index.generations import Generation, State, create_generation, generations, in_state
+from rag_pipeline.index.generations import (
+    Generation,
+    State,
+    create_generation,
+    generations,
+    in_state,
+    use_generation,
+)
 from rag_pipeline.index.migration import Flip, MigrationStatus, Plan, SourceProgress
 from rag_pipeline.planning import plan
 from rag_pipeline.progress import Progress, silent
@@ -151,6 +158,9 @@ class Migration:
             raise ConfigurationError(f"generation {building.number} has the tables of another version; {_NONE_BUILT}")
         # Outside of the transaction, because it takes long and keeps nobody waiting there.
         self.pipeline.vector_index(number=building.number)
+        with connect(self.pipeline.settings, role="rag_owner") as connection:
+            use_generation(connection, building.number)
+            connection.execute(statements("flip")["analyze_generation"])
         with self.pipeline.working(building.number) as (connection, _):
             return flip(connection, live, building, "retired", check=not force, gate=self._gate)
 

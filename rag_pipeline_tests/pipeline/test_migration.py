@@ -104,6 +104,8 @@ def test_there_and_back(moving: Moving) -> None:
     flip = migration.publish()
     assert (flip.live, flip.previous, flip.narrowed) == (2, 1, 0)
     assert moving.one("select model from rag.index_state()") == "hashed/96"
+    estimated = moving.one("select reltuples from pg_class where oid = 'rag_g2.chunk_vectors'::regclass")
+    assert estimated == plan.chunks, "the planner knows the tables before anybody searches them"
     assert moving.one("select count(*) from rag.chunks") == plan.chunks
     assert moving.found("word3x1") == before
     assert migration.status().retired == (1,)

@@ -29,6 +29,10 @@ select documents.source, documents.document_hash, documents.document_id, documen
 from documents
 join rag.access_lists using (acl_id)
 
+-- name: analyze_generation
+-- Its tables were filled at once, and the first searches should not be planned as if they were empty.
+analyze documents, sections, chunks, chunk_vectors, chunk_terms, lexicon, acl_sizes
+
 -- name: analyze_published
 -- Joined with all documents of the other generation.
 analyze live_documents
