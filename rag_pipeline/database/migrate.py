@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rag_pipeline.database.connection import open_session, server_url
 from rag_pipeline.database.objects import (
     LAYOUT,
+    UNKNOWN_LAYOUT,
     apply_objects,
     as_owner,
     generation_search_path,
@@ -75,9 +76,19 @@ def prepare(settings: "Settings") -> None:
         check_extension_schema(connection)
         migrate(connection, sql_folder() / "migrations")
         standing = connection.execute(statements("database")["applied_generation"]).fetchone()
+        if standing is not None and standing[1] == UNKNOWN_LAYOUT:
+            raise made_too_early()
         # Those of an older version go on to serve the tables of an older layout, which these do not know.
         if standing is not None and standing[1] == LAYOUT:
             apply_objects(connection, standing[0])
+
+
+def made_too_early() -> ConfigurationError:
+    """Say that an index is from before layouts were told apart, so that nothing can be made of it."""
+    return ConfigurationError(
+        "this index was made by an early state of rag-pipeline, before its tables had a version, and cannot be used any "
+        "more. Point [workspace] root and [database] url at a new, empty place, and refresh"
+    )
 
 
 def migrate(connection: Connection[Any], folder: Path) -> list[str]:

@@ -23,6 +23,9 @@ LAYOUT = 1
 """Version of ``sql/generation/schema.sql``: views and functions are written for one. Raise it with every change there
 that a function, a view or a statement relies on; a generation of another layout is not touched any more."""
 
+UNKNOWN_LAYOUT = 0
+"""That of an index from before the first layout that is told apart."""
+
 _DEFINITION = re.compile(
     r"^\s*create\s+(?:or\s+replace\s+)?(?P<kind>view|materialized\s+view|function|procedure)\s+rag\.(?P<name>[a-z0-9_]+)",
     re.IGNORECASE | re.MULTILINE,

@@ -288,7 +288,12 @@ def _asked_anew(ask: Callable[[], _Answer]) -> _Answer:
 
 def _live(connection: Connection[Any]) -> Live:
     """Return the generation that the search functions read, as a session sees it."""
-    row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
+    try:
+        row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
+    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
+        raise ConfigurationError(
+            "this index and this rag-pipeline are of different versions; see what to do: rag-pipeline status"
+        ) from error
     if row is None:
         raise _nothing_indexed()
     return Live(*row)

@@ -156,11 +156,12 @@ def test_a_killed_build_goes_on(before: Settings, after: Settings) -> None:
         assert connection.execute(bought).fetchone() == (once,), "what was bought for a dropped generation is kept"
 
 
-def test_an_older_layout_is_left_alone(before: Settings) -> None:
+def test_another_layout_is_left_alone(before: Settings) -> None:
+    another = LAYOUT + 1
     with connect(before) as connection:
-        connection.execute("update rag.generations set layout = 0")
+        connection.execute("update rag.generations set layout = %s", (another,))
         connection.execute("update rag.applied_objects set checksum = 'of an older version'")
-    with pytest.raises(ConfigurationError, match=f"layout is 0 in the index and {LAYOUT} in this version"):
+    with pytest.raises(ConfigurationError, match=f"layout is {another} in the index and {LAYOUT} in this version"):
         Pipeline(before).refresh("notes")
     with Index.connect(before) as index:
         assert index.search("harbour", caller=Caller("public"))
@@ -171,3 +172,15 @@ def test_an_older_layout_is_left_alone(before: Settings) -> None:
     with pytest.raises(ConfigurationError, match="the tables of another version"):
         migration.rollback()
     assert Pipeline(before).refresh("notes").generation == 2
+
+
+def test_an_index_of_before_layouts_is_refused_with_what_to_do(before: Settings) -> None:
+    with connect(before) as connection:
+        connection.execute("update rag.generations set layout = 0")
+        connection.execute("update rag.applied_objects set checksum = 'of an older version'")
+    with pytest.raises(ConfigurationError, match="at a new, empty place"):
+        Pipeline(before).refresh("notes")
+    with connect(before, role="rag_owner") as connection:
+        connection.execute("drop function rag.index_state(text[]) cascade")
+    with Index.connect(before) as index, pytest.raises(ConfigurationError, match="rag-pipeline status"):
+        index.search("harbour", caller=Caller("public"))
