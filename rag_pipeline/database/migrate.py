@@ -86,8 +86,8 @@ def prepare(settings: "Settings") -> None:
 def made_too_early() -> ConfigurationError:
     """Say that an index is from before layouts were told apart, so that nothing can be made of it."""
     return ConfigurationError(
-        "this index was made by an early state of rag-pipeline, before its tables had a version, and cannot be used any "
-        "more. Point [workspace] root and [database] url at a new, empty place, and refresh"
+        "this index was made by an early state of rag-pipeline, before its tables had a version, and cannot be used "
+        "any more. Point [workspace] root and [database] url at a new, empty place, and refresh"
     )
 
 
