@@ -13,7 +13,12 @@ class                     what the caller does
 
 
 class RagError(Exception):
-    """Base of every error that rag-pipeline raises on purpose; its text says what to do next."""
+    """Base of every error that rag-pipeline raises on purpose; its text says what to do next.
+
+    `tokens` is what a model charged, or may have charged, and nobody has booked yet.
+    """
+
+    tokens: int = 0
 
 
 class ConfigurationError(RagError):

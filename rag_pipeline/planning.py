@@ -14,6 +14,7 @@ from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.documents.isolation import Parsers
 from rag_pipeline.embeddings import Embedder, in_order
+from rag_pipeline.embeddings.prefixed import count_as_read
 from rag_pipeline.embeddings.prices import price
 from rag_pipeline.handover import CHANGES, Changes, Hashes, Snapshot
 from rag_pipeline.index.generations import Generation
@@ -125,7 +126,8 @@ def _cut_some(
 
         def texts() -> Iterator[tuple[str, bytes, bytes, int]]:
             for block in batches(chunks, 2_000):
-                for row, tokens in zip(block, embedder.count_tokens([row["embed_text"] for row in block]), strict=True):
+                counts = count_as_read(embedder, [row["embed_text"] for row in block])
+                for row, tokens in zip(block, counts, strict=True):
                     if len(sample) < _PROBED:
                         sample.append(row["embed_text"])
                     yield source, row["document_hash"], row["embed_hash"], tokens

@@ -118,6 +118,6 @@ class VariedEmbedder:
         """Refuse: questions are embedded by the real model."""
         raise NotImplementedError("questions are embedded by the real model")
 
-    def sample(self) -> Sample | None:
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         """Return nothing: no service is asked."""
         return None

@@ -86,8 +86,11 @@ class Embedder(Protocol):
         """Return the vector of a question."""
         ...
 
-    def sample(self) -> Sample | None:
-        """Embed a fixed text, so that a change of the model behind a service is noticed; None for files of our own."""
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
+        """Embed a fixed text, so that a change of the model behind a service is noticed; None for files of our own.
+
+        `reserve` is called before each attempt. An error's `tokens` say what the attempts before it were charged.
+        """
         ...
 
 

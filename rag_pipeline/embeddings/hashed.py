@@ -47,6 +47,6 @@ class HashedEmbedder:
             total = _direction("", self.dimensions)
         return (total / np.linalg.norm(total)).astype(np.float32)
 
-    def sample(self) -> Sample | None:
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         """Return nothing: this code is the model."""
         return None

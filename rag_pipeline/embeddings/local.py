@@ -127,7 +127,7 @@ class LocalEmbedder:
             )
         return _unit(vector)
 
-    def sample(self) -> Sample | None:
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         """Return nothing: the files of the model are checked."""
         return None
 

@@ -9,6 +9,7 @@ from psycopg import Connection
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings import Embedder
+from rag_pipeline.embeddings.prefixed import count_as_read
 from rag_pipeline.handover import Chunked
 from rag_pipeline.parquet import batches, read_rows
 from rag_pipeline.workspace import Workspace
@@ -47,8 +48,9 @@ def look_up(connection: Connection[Any], workspace: Workspace, chunked: Chunked,
 def count_missing_tokens(
     connection: Connection[Any], workspace: Workspace, chunked: Chunked, embedder: Embedder
 ) -> int:
-    """Return the tokens of all texts that the store does not have, each counted once; memory stays flat."""
-    return sum(sum(embedder.count_tokens(texts)) for texts in _missing(connection, workspace, chunked, embedder.model))
+    """Return the tokens to be bought: of all texts that the store lacks, each counted once; memory stays flat."""
+    missing = _missing(connection, workspace, chunked, embedder.model)
+    return sum(sum(count_as_read(embedder, texts)) for texts in missing)
 
 
 def _missing(connection: Connection[Any], workspace: Workspace, chunked: Chunked, model: str) -> Iterator[list[str]]:

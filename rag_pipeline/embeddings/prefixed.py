@@ -18,8 +18,15 @@ def with_prefixes(embedder: Embedder, settings: Embedding) -> Embedder:
     return PrefixedEmbedder(embedder, query, passage) if query or passage else embedder
 
 
+def count_as_read(embedder: Embedder, texts: list[str]) -> list[int]:
+    """Return the tokens of passages with the words that the model reads before them: what embedding them costs."""
+    if isinstance(embedder, PrefixedEmbedder):
+        return embedder.count_passages(texts)
+    return embedder.count_tokens(texts)
+
+
 class PrefixedEmbedder:
-    """Any embedder, with its prefixes; tokens are counted without them."""
+    """Any embedder, with its prefixes; tokens are counted without them, unless as passages."""
 
     def __init__(self, inner: Embedder, query: str, passage: str) -> None:
         self._inner = inner
@@ -32,6 +39,10 @@ class PrefixedEmbedder:
         """Return how many tokens the model makes of each text."""
         return self._inner.count_tokens(texts)
 
+    def count_passages(self, texts: list[str]) -> list[int]:
+        """Return how many tokens each text has as a passage, with its prefix."""
+        return self._inner.count_tokens([self._passage + text for text in texts])
+
     def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors of passages."""
         return self._inner.embed((self._passage + text for text in texts), reserve, known)
@@ -40,6 +51,6 @@ class PrefixedEmbedder:
         """Return the vector of a question."""
         return self._inner.embed_query(self._query + text)
 
-    def sample(self) -> Sample | None:
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         """Embed the fixed text as it is."""
-        return self._inner.sample()
+        return self._inner.sample(reserve)

@@ -18,8 +18,9 @@ _PER_MILLION = Decimal(1_000_000)
 _SMALLEST = Decimal("1e-9")
 _NONE: Mapping[str, Decimal] = MappingProxyType({})
 # Weights that were loaded here are named by their hash (``model@1f0d…/384``), and vectors without meaning need none.
+# What a service calls so has a ``#`` before its size (`hosted_name`), which makes it another name.
 _LOCAL = re.compile(r"hashed/\d+|.+@[0-9a-f]{8,}(\.\w+)?/\d+")
-_HOSTED = re.compile(r"(?P<name>.+?)(#[\w.-]+)?(/\d+)?")
+_HOSTED = re.compile(r"(?P<name>.+?)(#[\w.-]*)?(/\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ def api_name(model: str) -> str | None:
         return None
     hosted = _HOSTED.fullmatch(bare)
     return hosted["name"] if hosted else bare
+
+
+def hosted_name(model: str, revision: str, dimensions: int) -> str:
+    """Return the name of a service's model: never that of a local one, whatever the service calls it."""
+    name = f"{model}#{revision}/{dimensions}" if revision else f"{model}/{dimensions}"
+    return name if api_name(name) is not None else f"{model}#/{dimensions}"
 
 
 @cache

@@ -32,8 +32,6 @@ _LOOK_UP = 2_000
 _KNOWN = 1_000
 """Vectors that are counted, at most, to know that the model takes such texts."""
 
-_SAMPLE_TOKENS = 64
-"""More than the sample costs."""
 
 _BOUGHT_TYPES = {"model": "text", "embed_hash": "bytea", "embedding": "halfvec", "tokens": "int4"}
 
@@ -143,11 +141,20 @@ class _Store:
         Raises `PermanentError` when it is another one, and whatever keeps the service from answering.
         """
         queries = statements("embeddings")
-        self.budget.reserve(_SAMPLE_TOKENS)
+        reserved = 0
+
+        def reserve(tokens: int) -> None:
+            nonlocal reserved
+            self.budget.reserve(tokens)
+            reserved += tokens
+
         try:
-            sample = embedder.sample()
-        except RagError:
-            self.budget.spend(_SAMPLE_TOKENS, 0)
+            sample = embedder.sample(reserve)
+        except RagError as error:
+            with self.connection.transaction():
+                if error.tokens:
+                    self._charge("sample", 0, error.tokens)
+                self.budget.spend(reserved, error.tokens)
             raise
         tokens = sample.tokens if sample else 0
         with self.connection.transaction():
@@ -155,7 +162,7 @@ class _Store:
                 self._charge("sample", 0, tokens)
                 kept = {"embedding": HalfVector(sample.vector), "answered_as": sample.answered_as}
                 self.connection.execute(queries["keep_sample"], {"model": self.model} | kept)
-            self.budget.spend(_SAMPLE_TOKENS, tokens)
+            self.budget.spend(reserved, tokens)
         row = self.connection.execute(queries["kept_sample"], {"model": self.model}).fetchone()
         if sample and row:
             first = row[0].to_numpy().astype(np.float32)

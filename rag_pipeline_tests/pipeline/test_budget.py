@@ -18,7 +18,9 @@ USD = Decimal(1000)
 """A million tokens; so that a token is a tenth of a cent."""
 
 
-def pipeline(settings: Settings, server: EmbeddingServer, run: str, **budget: object) -> ScriptedPipeline:
+def pipeline(
+    settings: Settings, server: EmbeddingServer, run: str, passage_prefix: str = "", **budget: object
+) -> ScriptedPipeline:
     """A run over two sources of 60 documents each, of which 20 say the same."""
     sources = ("handbook", "wiki")
     worlds = {name: World() for name in sources}
@@ -29,7 +31,7 @@ def pipeline(settings: Settings, server: EmbeddingServer, run: str, **budget: ob
     configured = settings.model_copy(
         update={
             "sources": tuple(FilesSettings(name=name, type="files", path=Path(".")) for name in sources),
-            "embedding": type(settings.embedding).model_validate(server.settings()),
+            "embedding": type(settings.embedding).model_validate(server.settings(passage_prefix=passage_prefix)),
             "budget": type(settings.budget).model_validate(budget),
         }
     )
@@ -127,11 +129,13 @@ def test_without_a_price_a_budget_sends_nothing_and_no_budget_says_so(settings: 
             assert row == (server.charged,)
 
 
-def test_a_dry_run_is_close_to_what_is_then_charged(settings: Settings) -> None:
+@pytest.mark.parametrize("prefix", ["", "a passage of the handbook of ours: "])
+def test_a_dry_run_is_close_to_what_is_then_charged(settings: Settings, prefix: str) -> None:
+    prices = {"tests-embedding": USD}
     with embedding_server() as server:
-        planned = pipeline(settings, server, "plan", prices={"tests-embedding": USD}).dry_run("handbook")
+        planned = pipeline(settings, server, "plan", prefix, prices=prices).dry_run("handbook")
         assert server.asked == []
-        done = pipeline(settings, server, "run", prices={"tests-embedding": USD}).refresh("handbook")
+        done = pipeline(settings, server, "run", prefix, prices=prices).refresh("handbook")
         requests = len(server.asked)
         assert planned.texts_embedded == done.texts_embedded == 60
         assert done.cost_usd == pytest.approx(done.tokens / 1000)
@@ -139,3 +143,13 @@ def test_a_dry_run_is_close_to_what_is_then_charged(settings: Settings) -> None:
         assert done.tokens == server.charged
         # Each request carries the sample.
         assert 0 < done.tokens - planned.tokens <= 20 * requests
+
+
+def test_a_tiny_cost_is_not_nothing(settings: Settings, connection: Connection[tuple[Decimal, Decimal]]) -> None:
+    with embedding_server() as server:
+        pipeline(settings, server, "run", prices={"tests-embedding": Decimal("0.0001")}).refresh("handbook")
+        row = connection.execute(
+            "select sum(refreshes.cost_usd), (select sum(cost_usd) from rag.usage_ledger) from rag.refreshes"
+        ).fetchone()
+        assert row is not None
+        assert row[0] == row[1] > 0

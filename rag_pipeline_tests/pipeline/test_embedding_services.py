@@ -208,6 +208,15 @@ def test_a_changed_model_is_noticed_by_the_next_run(changing: Served) -> None:
     assert changing.pipeline().refresh("notes").texts_embedded == 1
 
 
+def test_what_the_sample_cost_is_booked_when_it_came_to_nothing_too(served: Served) -> None:
+    served.service.fault = lambda number, asked: Reply([]) if number < 0 else None
+    with pytest.raises(PermanentError, match="does not answer properly"):
+        served.pipeline(model="text-embedding-3-small").refresh("notes")
+    assert served.ledger() == (served.service.charged, 0)
+    assert served.service.charged > 0
+    assert served.one("select string_agg(distinct purpose, ' ') from rag.usage_ledger") == ("sample",)
+
+
 def poisoned(number: int, asked: Any) -> Reply | None:
     return error(400, "the input is too long") if any("poison" in text for text in asked.texts) else None
 

@@ -3,7 +3,7 @@ create or replace view rag.refresh_history with (security_invoker = true) as
 select refreshes.*, snapshots.started_at
 from rag.refreshes
 join rag.snapshots using (snapshot_id);
-comment on view rag.refresh_history is 'Every published refresh with its counts.';
+comment on view rag.refresh_history is 'Every published refresh with its counts, and its dollars to a billionth.';
 
 -- What was asked of models and of the embedding store, in the columns that the views below sum.
 create or replace view rag.usage with (security_invoker = true) as

@@ -13,7 +13,8 @@ from rag_pipeline.embeddings.openai.outcomes import Answered, Failed, Heard, Out
 from rag_pipeline.embeddings.openai.packing import Bounds, Request, packed
 from rag_pipeline.embeddings.openai.service import Address, Service
 from rag_pipeline.embeddings.openai.tokens import count_tokens
-from rag_pipeline.errors import ConfigurationError, PermanentError, TransientError
+from rag_pipeline.embeddings.prices import hosted_name
+from rag_pipeline.errors import ConfigurationError, PermanentError, RagError, TransientError
 from rag_pipeline.settings import Embedding
 
 _DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
@@ -50,8 +51,7 @@ class OpenAIEmbedder:
         self._settings = settings
         self._exact = full is not None
         self.dimensions = dimensions
-        revision = f"#{settings.revision}" if settings.revision else ""
-        self.model = f"{settings.model}{revision}/{dimensions}"
+        self.model = hosted_name(settings.model, settings.revision, dimensions)
         shortened = full is not None and dimensions < full
         self._address = Address(settings.base_url, settings.model, dimensions, settings.send_dimensions or shortened)
         self._sample: Sample | None = None
@@ -89,29 +89,41 @@ class OpenAIEmbedder:
             raise model_changed(self.model, difference(self._sample, now) or "")
         return answer.vectors[0]
 
-    def sample(self) -> Sample:
-        """Embed the sample. From now on every answer must agree with it."""
-        answer, tokens = self._asked(SAMPLE, self._settings.give_up_seconds)
+    def sample(self, reserve: Reserve = unbounded) -> Sample:
+        """Embed the sample. From now on every answer must agree with it.
+
+        Raises as `embed_query` does, within ``give_up_seconds``.
+        """
+        answer, tokens = self._asked(SAMPLE, self._settings.give_up_seconds, reserve)
         self._sample = Sample(answer.vectors[0], answer.answered_as, tokens)
         return self._sample
 
-    def _asked(self, text: str, seconds: float) -> tuple[Answered, int]:
-        """Return the answer for one text, and the tokens of all attempts."""
-        deadline = time.monotonic() + seconds
-        (count,) = count_tokens([text])
-        tokens = failures = nonsense = 0
+    def _asked(self, text: str, seconds: float, reserve: Reserve = unbounded) -> tuple[Answered, int]:
+        """Return the answer for one text, and the tokens of all attempts, which an error has as well."""
+        attempts = _Attempts()
+        try:
+            return self._attempted(text, time.monotonic() + seconds, reserve, attempts), attempts.tokens
+        except RagError as error:
+            error.tokens = attempts.tokens
+            raise
+
+    def _attempted(self, text: str, deadline: float, reserve: Reserve, attempts: "_Attempts") -> Answered:
+        most = count_tokens([text])[0] if self._exact else len(text.encode("utf-8", "replace")) + 1
+        failures = nonsense = 0
         while True:
+            reserve(most)
+            seconds = deadline - time.monotonic()
             future = self._service.send([text])
             try:
-                outcome = future.result(max(0.0, deadline - time.monotonic())).outcome
+                outcome = future.result(max(0.0, seconds)).outcome
             except TimeoutError:
                 future.cancel()
                 outcome = Failed(f"no answer within {seconds:g} seconds", tokens=None)
             charged = 0 if isinstance(outcome, Refused) else outcome.tokens
-            tokens += count if charged is None else charged
+            attempts.tokens += most if charged is None else charged
             match outcome:
                 case Answered(faults=faults) as answer if not faults:
-                    return answer, tokens
+                    return answer
                 case Answered(faults=faults):
                     failure = Failed(f"the answer is of no use: {faults[0]}", invalid=True)
                 case Refused(reason):
@@ -128,6 +140,13 @@ class OpenAIEmbedder:
             if time.monotonic() + delay > deadline:
                 raise TransientError(f"the embedding service does not answer: {failure.reason}; try again later")
             time.sleep(delay)
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What asking for one text has cost so far."""
+
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class _Letters:
         counts = np.array([text.count(chr(97 + number)) for number in range(26)], np.float32)
         return counts / max(1.0, float(np.linalg.norm(counts)))
 
-    def sample(self) -> Sample | None:
+    def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         return None
 
 

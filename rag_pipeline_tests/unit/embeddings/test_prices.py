@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.embeddings.local import LocalEmbedder
-from rag_pipeline.embeddings.prices import Price, api_name, price, price_list
+from rag_pipeline.embeddings.prices import Price, api_name, hosted_name, price, price_list
 from rag_pipeline.embeddings.weights import PACKAGED
 
 TOKENS = st.integers(0, 10**12)
@@ -42,6 +42,8 @@ def test_the_list_names_where_and_when_each_figure_was_read(model: str) -> None:
         ("models/7/768", "models/7"),
         ("textembedding-gecko@003/768", "textembedding-gecko@003"),
         ("@cf/baai/bge-m3/1024", "@cf/baai/bge-m3"),
+        ("textembedding@0123abcd#/768", "textembedding@0123abcd"),
+        ("hashed#/64", "hashed"),
         ("hashed/64", None),
         ("BAAI/bge-small-en-v1.5@68807e3f/384", None),
         ('intfloat/multilingual-e5-small@68807e3f0a.1/384+"passage: "', None),
@@ -49,6 +51,19 @@ def test_the_list_names_where_and_when_each_figure_was_read(model: str) -> None:
 )
 def test_what_an_embedder_adds_to_a_name_is_taken_off(model: str, name: str | None) -> None:
     assert api_name(model) == name
+
+
+@given(
+    st.text(min_size=1) | st.from_regex(r"[a-z/]{1,9}@[0-9a-f]{8,12}(\.\w+)?", fullmatch=True) | st.just("hashed"),
+    st.from_regex(r"[A-Za-z0-9._-]{0,4}", fullmatch=True),
+    st.integers(1, 4000),
+)
+def test_what_a_service_gives_is_never_free_and_never_taken_for_what_runs_here(
+    model: str, revision: str, dimensions: int
+) -> None:
+    name = hosted_name(model, revision, dimensions)
+    assert api_name(name) is not None
+    assert price(name) is None or name.startswith("text-embedding")
 
 
 @pytest.mark.parametrize(
