@@ -12,6 +12,7 @@ module            question it answers
 `outcomes`        what came of a request, and whose turn is it then?
 `answers`         is this answer whole, and which vectors are in it?
 `limits`          when may the next request leave, and how many at a time?
+`refusals`        whose fault is it that texts are refused?
 `buying`          what is sent, sent again, halved or given up, and in which order?
 ================  ==========================================================================
 """

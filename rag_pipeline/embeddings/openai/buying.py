@@ -1,8 +1,8 @@
 """Requests sent, sent again, halved or given up, until every text has its vector or is refused.
 
-All decisions are made here, in the thread of the caller: no more requests are unsettled (on their way, or
-answered and not yet taken by the caller) than there are slots, which bounds what a crash can lose. What was
-answered is handed over before an error is raised.
+All decisions are made here, in the thread of the caller: no more requests are unsettled than there are slots (on
+their way, or answered and not looked at), and one more that the caller is keeping, which bounds what a crash can
+lose. What was answered is handed over before an error is raised.
 """
 
 import random
@@ -19,6 +19,7 @@ from rag_pipeline.embeddings import Batch, Refusal, Reserve
 from rag_pipeline.embeddings.openai.limits import Pace, Size, Slots
 from rag_pipeline.embeddings.openai.outcomes import Answered, Failed, Heard, Outcome, Refused, Stopped
 from rag_pipeline.embeddings.openai.packing import Request
+from rag_pipeline.embeddings.openai.refusals import KEPT, Refusals
 from rag_pipeline.errors import PermanentError, RagError, TransientError
 
 _ATTEMPTS = 6
@@ -34,17 +35,12 @@ _FAULTS = 2
 _REFUSALS = 2
 """Times that a text is refused alone, before that is its own fault: a service may stumble once over anything."""
 
+_AT_ONCE = 0.0
 _DELAY, _LONGEST_DELAY = 0.25, 20.0
-_REFUSED, _REFUSED_SHARE = 10, 0.1
-"""Up to so many refused texts, or this share of a run beside one for each that is known to be taken, the texts are to
-blame; above both, the service is. It is as well when it refuses the probe that is sent from then on."""
-
 _SLOW = (
     ". For a slow service lower [embedding] batch_texts or requests_at_once, or raise request_seconds (and "
     "give_up_seconds above it)"
 )
-
-_KEPT = "What was embedded is kept, and the next run goes on from there"
 
 
 class Seller(Protocol):
@@ -73,20 +69,21 @@ class Buyer:
         self._nothing = np.empty((0, dimensions), np.float32)
         self._patience = patience
         self._reserve = reserve
-        self._known = known
+        self._refusals = Refusals(known)
         self._slots = Slots(at_once)
         self._pace = Pace()
         self._size = Size()
         self._under_way: dict[Future[Heard], tuple[Request, float]] = {}
         self._again: deque[tuple[float, Request]] = deque()
         self._error: BaseException | None = None
-        self._answered = self._refused = self._nonsense = self._busy = 0
+        self._brought: deque[Batch] = deque()
+        self._nonsense = self._busy = 0
         self._last_failure = "its limits, by its own word, let nothing through"
         self._probing = self._slow = False
         self._answered_at = self._waited = 0.0
 
     def buy(self, requests: Iterator[Request]) -> Iterator[Batch]:
-        """Yield what requests bring, as it comes."""
+        """Yield what requests bring, as it comes, with no more than one batch on its way to the caller."""
         next_one: Request | None = None
         more = True
         try:
@@ -97,16 +94,19 @@ class Buyer:
                     except Exception as error:  # handed on, once what is under way is settled
                         self._error = error
                     more = next_one is not None
+                # The next request leaves before the caller keeps what the last one brought: no slot waits for that.
                 if self._send_one(next_one):
                     next_one = None
                     continue
+                while self._brought:
+                    yield self._brought.popleft()
                 if not self._under_way and (self._error is not None or (next_one is None and not self._again)):
                     break
-                yield from self._settled(self._time_to_next(next_one))
+                self._brought.extend(self._settled(self._time_to_next(next_one)))
                 if self._error is None and self._waited > self._patience:
                     self._error = TransientError(
                         f"the embedding service gave no usable answer for {self._patience:g} seconds: "
-                        f"{self._last_failure}{_SLOW if self._slow else ''}. {_KEPT}"
+                        f"{self._last_failure}{_SLOW if self._slow else ''}. {KEPT}"
                     )
             if self._error is not None:
                 if left := sum(request.reserved for _, request in self._again):
@@ -139,7 +139,8 @@ class Buyer:
                 try:
                     self._reserve(missing)
                 except Exception as error:  # nothing may be spent any more; what is under way comes in
-                    self._error = error
+                    # What came in may have cost less than was set aside for it: asked again when that is settled.
+                    self._error = None if self._brought else error
                     return False
             if request is not next_one:
                 self._again.popleft()
@@ -210,7 +211,7 @@ class Buyer:
             self._probing = False
         self._hurry(now)
         good = [place for place in range(len(request.texts)) if place not in answer.faults]
-        self._answered += len(good)
+        self._refusals.took(len(good))
         bad: list[tuple[int, Refusal]] = []
         if answer.faults:
             faulty = replace(request.part(answer.faults), reserved=0, faults=request.faults + 1)
@@ -244,7 +245,7 @@ class Buyer:
             return
         self._nonsense += failure.invalid
         if failure.invalid and self._nonsense >= _NONSENSE:
-            self._stop(PermanentError(f"the embedding service does not answer properly: {failure.reason}. {_KEPT}"))
+            self._stop(PermanentError(f"the embedding service does not answer properly: {failure.reason}. {KEPT}"))
         if failure.slow and len(request.texts) > 1:
             for half in request.halves():
                 self._later(half, now)
@@ -258,7 +259,7 @@ class Buyer:
             yield from self._blame(request, Refusal(failure.reason, lasting=False), now)
             return
         if failures >= _ATTEMPTS - 1:
-            self._probe(request, now)
+            self._probe(request)
         delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
         self._later(request, max(now + delay, not_before))
 
@@ -286,7 +287,7 @@ class Buyer:
             self._stop(
                 TransientError(
                     f"{failure.reason}; the service wants to be asked again in {failure.wait:.0f} seconds, which is "
-                    f"later than [embedding] give_up_seconds. {_KEPT}"
+                    f"later than [embedding] give_up_seconds. {KEPT}"
                 )
             )
         if failure.wait is not None:
@@ -300,11 +301,11 @@ class Buyer:
         else:
             self._later(request, now)
 
-    def _probe(self, request: Request, now: float) -> None:
+    def _probe(self, request: Request) -> None:
         """Find out whether the service answers at all, by one probe at a time."""
         if not self._probing:
             self._probing = True
-            self._later(request.probe(), now)
+            self._later(request.probe(), _AT_ONCE)
 
     def _came_to_nothing(self, probe: Request, failure: Failed | Refused) -> Batch:
         """Note that a probe brought nothing; where many texts are refused, that tells whose fault it is."""
@@ -312,8 +313,8 @@ class Buyer:
         charged = 0
         if isinstance(failure, Failed):
             charged = self._charged(probe, failure.tokens)
-        elif self._refused > _REFUSED:
-            self._stop(PermanentError(f"the embedding service refuses whatever it is asked: {failure.reason}. {_KEPT}"))
+        elif error := self._refusals.probe_refused(failure.reason):
+            self._stop(error)
         return Batch((), self._nothing, (), charged, probe.reserved)
 
     def _ask_halves(self, request: Request, reason: str, now: float) -> Iterator[Batch]:
@@ -329,20 +330,13 @@ class Buyer:
     def _left(self, request: Request, refusal: Refusal) -> Batch:
         """Give up the only text of a request."""
         self._count_refused(1, refusal)
-        if self._refused > _REFUSED:
-            self._probe(request, time.monotonic())
+        if self._refusals.many:
+            self._probe(request)
         return Batch((), self._nothing, (), 0, request.reserved, [(request.positions[0], refusal)])
 
     def _count_refused(self, texts: int, refusal: Refusal) -> None:
-        self._refused += texts
-        if self._refused > max(_REFUSED, _REFUSED_SHARE * (self._answered + self._refused) + self._known):
-            self._stop(
-                PermanentError(
-                    f"the embedding service refuses {self._refused} of {self._answered + self._refused} texts, so it "
-                    f"is not about single ones: {refusal.reason}. If it is about their length, lower [chunking] "
-                    f"max_tokens. {_KEPT}"
-                )
-            )
+        if error := self._refusals.refused(texts, refusal.reason):
+            self._stop(error)
 
     def _later(self, request: Request, ready_at: float) -> None:
         """Put a request where its turn is."""

@@ -269,12 +269,12 @@ def test_a_slow_service_is_asked_for_what_it_can_do(service: EmbeddingServer) ->
         return Reply(answer(asked), seconds=0.02 * len(asked.texts))
 
     service.fault = fault
-    texts = TEXTS * 8
-    bought = buy(service, texts, batch_texts=129, request_seconds=0.5, requests_at_once=2)
+    texts = TEXTS * 4
+    bought = buy(service, texts, batch_texts=129, request_seconds=1, requests_at_once=2)
     assert (bought.error, len(bought.vectors)) == (None, len(texts))
     # 128 texts and 64 take too long; that is learned once, and not again by every request
-    assert sum(size > 24 for size in sizes) <= 6
-    assert len(sizes) <= 6 + 1 + -(-len(texts) // 16)
+    assert sum(size > 48 for size in sizes) <= 4
+    assert len(sizes) <= 4 + 1 + len(texts) // 16
 
 
 def test_a_service_that_is_slow_whatever_is_asked_is_told_with_what_to_lower(service: EmbeddingServer) -> None:
@@ -456,11 +456,28 @@ def test_few_texts_are_read_ahead_and_few_requests_unsettled(service: EmbeddingS
     taken = 0
     for batch in opened(service, requests_at_once=3).embed(texts()):
         time.sleep(0.01)
-        assert sum(service.sold.values()) - taken <= 3 * BATCH
-        assert read - taken <= 5 * BATCH
+        # three under way, and the one that is being taken
+        assert sum(service.sold.values()) - taken <= (3 + 1) * BATCH
+        assert read - taken <= (5 + 1) * BATCH
         taken += len(batch.positions)
     assert taken == 1000
     assert service.most_at_once <= 3
+
+
+def test_no_slot_waits_for_what_is_done_with_a_batch(service: EmbeddingServer) -> None:
+    service.seconds = 0.05
+    for _ in opened(service, requests_at_once=1).embed(iter(TEXTS[:21])):
+        asked, deadline = len(service.asked), time.monotonic() + 5
+        while len(service.charges) < min(asked + 1, 4) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert len(service.charges) >= min(asked, 4)
+        assert time.monotonic() < deadline
+
+
+def test_a_budget_for_one_request_at_a_time_buys_them_all(service: EmbeddingServer) -> None:
+    texts = [f"{'a' * 30} {number}" for number in range(4)]
+    bought = buy(service, texts, at_most=150, batch_texts=2, requests_at_once=1)
+    assert (bought.error, len(bought.vectors)) == (None, 4)
 
 
 def test_a_service_that_bears_two_requests_at_a_time_is_asked_no_faster_for_long(service: EmbeddingServer) -> None:
