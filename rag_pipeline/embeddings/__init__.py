@@ -151,8 +151,11 @@ def in_order(embedder: Embedder, texts: Iterable[str]) -> list[Vector]:
     return [found[position] for position in range(len(found))]
 
 
-def open_embedder(settings: Embedding) -> Embedder:
-    """Load the embedding model of the settings. Raises `ConfigurationError` when there is no such model."""
+def open_embedder(settings: Embedding, expected: Sample | None = None) -> Embedder:
+    """Load the embedding model of the settings. Raises `ConfigurationError` when there is no such model.
+
+    `expected` is what a service gave for the sample: it then embeds no question that is answered otherwise.
+    """
     from rag_pipeline.embeddings.prefixed import with_prefixes
 
     if settings.provider == "hashed":
@@ -162,7 +165,7 @@ def open_embedder(settings: Embedding) -> Embedder:
     if settings.provider == "openai":
         from rag_pipeline.embeddings.openai import OpenAIEmbedder
 
-        return with_prefixes(OpenAIEmbedder(settings), settings)
+        return with_prefixes(OpenAIEmbedder(settings, expected), settings)
     from rag_pipeline.embeddings.local import LocalEmbedder
     from rag_pipeline.embeddings.weights import find_weights
 

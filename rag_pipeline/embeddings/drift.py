@@ -1,5 +1,7 @@
 """Whether a service still has the model that it had: told by the vector of one text, and by what it calls itself."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rag_pipeline.embeddings import Sample
@@ -20,9 +22,15 @@ def difference(before: Sample, now: Sample) -> str | None:
     return None
 
 
-def model_changed(model: str, what: str) -> PermanentError:
-    """Return the error that stops a run, so that vectors of two models never meet."""
+def kept_sample(numbers: Sequence[float], answered_as: str) -> Sample:
+    """Return a sample as it was kept, in half precision, with length 1 again."""
+    vector = np.asarray(numbers, np.float32)
+    return Sample((vector / np.linalg.norm(vector)).astype(np.float32), answered_as, 0)
+
+
+def model_changed(model: str, what: str, consequence: str = "Nothing of it was kept") -> PermanentError:
+    """Return the error that stops a run or a search, so that vectors of two models never meet."""
     return PermanentError(
-        f"the service behind {model} has another model now: {what}. Nothing of it was kept. If it is meant, name it: "
+        f"the service behind {model} has another model now: {what}. {consequence}. If it is meant, name it: "
         "set [embedding] revision to a new word, and build the index anew beside the old one: rag-pipeline migrate plan"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rag_pipeline.embeddings import Embedder, open_embedder
+from rag_pipeline.embeddings import Embedder, Sample, open_embedder
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.settings import Embedding
 from rag_pipeline.settings.sections import DECIDES
@@ -17,9 +17,10 @@ def deciding(settings: Embedding) -> dict[str, Any]:
     return settings.model_dump(mode="json", include=set(DECIDES))
 
 
-def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str) -> Embedder:
+def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str, expected: Sample | None = None) -> Embedder:
     """Open the model that calls itself `model`: as these settings say, or else as they were when it was `kept`.
 
+    `expected` is what a service's model gave for the sample, as `open_embedder` wants it.
     Raises `ConfigurationError` when neither gives that model.
     """
     ways = [lambda: settings]
@@ -28,7 +29,7 @@ def open_kept(settings: Embedding, kept: Mapping[str, Any], model: str) -> Embed
     problems: list[str] = []
     for way in ways:
         try:
-            embedder = open_embedder(way())
+            embedder = open_embedder(way(), expected)
         except ConfigurationError as error:
             problems.append(str(error))
             continue

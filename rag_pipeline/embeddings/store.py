@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 from pgvector import HalfVector
 from psycopg import Connection
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.embeddings import Batch, Embedder, Refusal, Sample
+from rag_pipeline.embeddings import Batch, Embedder, Refusal
 from rag_pipeline.embeddings.budget import Budget
-from rag_pipeline.embeddings.drift import difference, model_changed
+from rag_pipeline.embeddings.drift import difference, kept_sample, model_changed
 from rag_pipeline.embeddings.lookup import Wanted, look_up
 from rag_pipeline.embeddings.refused import quarantine_refused
 from rag_pipeline.errors import RagError
@@ -164,10 +163,8 @@ class _Store:
                 self.connection.execute(queries["keep_sample"], {"model": self.model} | kept)
             self.budget.spend(reserved, tokens)
         row = self.connection.execute(queries["kept_sample"], {"model": self.model}).fetchone()
-        if sample and row:
-            first = row[0].to_numpy().astype(np.float32)
-            if what := difference(Sample(first / np.linalg.norm(first), row[1], 0), sample):
-                raise model_changed(self.model, what)
+        if sample and row and (what := difference(kept_sample(row[0].to_list(), row[1]), sample)):
+            raise model_changed(self.model, what)
         return tokens, self.budget.cost(tokens)
 
     def keep(self, batch: Batch, hashes: list[bytes]) -> None:

@@ -1,7 +1,7 @@
 """The model that questions are embedded with: that of the live generation, whatever the settings say now."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rag_pipeline.errors import TransientError
 
 if TYPE_CHECKING:
-    from rag_pipeline.embeddings import Embedder
+    from rag_pipeline.embeddings import Embedder, Sample
     from rag_pipeline.settings import Settings
 
 _KEPT = 2
@@ -42,13 +42,18 @@ class Models:
         self._loading = Lock()
         self._opened: OrderedDict[int, Embedder] = OrderedDict()
 
-    def of(self, live: Live) -> "Embedder":
-        """Return the model of a generation. Raises `ConfigurationError` when it cannot be opened."""
+    def of(self, live: Live, sample: "Callable[[int], Sample | None]") -> "Embedder":
+        """Return the model of a generation. Raises `ConfigurationError` when it cannot be opened.
+
+        `sample` gives what a service's model is known by; it is called when a generation is asked for the first time.
+        """
         with self._loading:
             if live.generation not in self._opened:
                 from rag_pipeline.embeddings.kept import open_kept
 
-                self._opened[live.generation] = open_kept(self._settings.embedding, live.embedding, live.model)
+                self._opened[live.generation] = open_kept(
+                    self._settings.embedding, live.embedding, live.model, sample(live.generation)
+                )
                 while len(self._opened) > _KEPT:
                     self._opened.popitem(last=False)
             return self._opened[live.generation]

@@ -30,6 +30,7 @@ from rag_pipeline.storable import storable
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
+    from rag_pipeline.embeddings import Sample
     from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
@@ -87,7 +88,8 @@ class Index:
         says. With `explain` the hits say how they came about, with `plan` also how Postgres went about it.
 
         Raises `ValueError` for a question or `k` out of bounds, `ConfigurationError` when nothing is
-        indexed yet or the model of the index cannot be opened, `TransientError` when it does not answer now.
+        indexed yet or the model of the index cannot be opened, `TransientError` when it does not answer now, and
+        `PermanentError` when the service has another model than the index was made with.
         """
         if not text.strip():
             raise ValueError("the question is empty")
@@ -158,7 +160,7 @@ class Index:
         return filters.parameters | {
             "question": text,
             "generation": live.generation,
-            "vector": HalfVector(self._models.of(live).embed_query(text)),
+            "vector": HalfVector(self._models.of(live, self._sample).embed_query(text)),
             "model": live.model,
             "principals": list(caller.principals),
             "fusion": retrieval.fusion,
@@ -231,6 +233,18 @@ class Index:
         with self._transaction() as connection:
             self._generation = _live(connection)
         return self._generation
+
+    def _sample(self, generation: int) -> "Sample | None":
+        """Return by what the model of a generation is known again. Raises `AnotherGeneration` unless it is live."""
+        from rag_pipeline.embeddings.drift import kept_sample
+
+        with self._transaction(generation) as connection:
+            row = connection.execute(statements("search")["sample"], {"generation": generation}).fetchone()
+        if row is None:
+            self._look()
+            raise AnotherGeneration
+        answered_as, numbers = row
+        return None if answered_as is None else kept_sample(numbers, answered_as)
 
     def _expect(self, connection: Connection[Any], generation: int) -> None:
         """Raise `AnotherGeneration`, and remember it, unless this one is still live."""

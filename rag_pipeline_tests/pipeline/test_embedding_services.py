@@ -21,6 +21,7 @@ from rag_pipeline.defs.build import build
 from rag_pipeline.defs.stage import Stages
 from rag_pipeline.embeddings.openai.tokens import count_tokens
 from rag_pipeline.errors import BudgetExhausted, ConfigurationError, PermanentError, RagError
+from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
@@ -215,6 +216,21 @@ def test_what_the_sample_cost_is_booked_when_it_came_to_nothing_too(served: Serv
     assert served.ledger() == (served.service.charged, 0)
     assert served.service.charged > 0
     assert served.one("select string_agg(distinct purpose, ' ') from rag.usage_ledger") == ("sample",)
+
+
+def test_a_search_by_a_changed_model_is_refused(served: Served) -> None:
+    served.pipeline().refresh("notes")
+    caller = Caller("user:ana")
+    with Index.connect(served.pipeline().settings) as index:
+        assert index.search("anchor and buoy", caller=caller)
+        served.service.fault = lambda number, asked: Reply(answer(asked, weights=1))
+        with pytest.raises(PermanentError, match="another model now"):
+            index.search("anchor and buoy", caller=caller)
+    with Index.connect(served.pipeline().settings) as index:
+        with pytest.raises(PermanentError, match="another model now"):
+            index.search("anchor and buoy", caller=caller)
+        served.service.fault = lambda number, asked: None
+        assert index.search("anchor and buoy", caller=caller)
 
 
 def poisoned(number: int, asked: Any) -> Reply | None:

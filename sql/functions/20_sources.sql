@@ -35,9 +35,12 @@ revoke all on function rag.confirmed_sources(text[]) from public;
 
 -- What a reader may know of the index as a whole: its generation, its model and how that is opened, and how old it is at
 -- most; that is not known while a source was never listed completely. Of the generation that the functions read, which is
--- for a moment not the one that an old snapshot calls live.
+-- for a moment not the one that an old snapshot calls live. By what its service gave for the sample whoever asks a question
+-- sees whether it still has that model.
 create or replace function rag.index_state(only_sources text[] default null)
-returns table (generation int, model text, dimensions int, as_of timestamptz, embedding jsonb)
+returns table (
+    generation int, model text, dimensions int, as_of timestamptz, embedding jsonb, answered_as text, sample halfvec
+)
 language sql stable security definer
 set search_path from current
 as $$
@@ -46,11 +49,12 @@ as $$
             select case when bool_and(confirmed.as_of is not null) then min(confirmed.as_of) end
             from rag.confirmed_sources(only_sources) as confirmed
         ),
-        coalesce(generations.recipe -> 'embedding', '{}')
+        coalesce(generations.recipe -> 'embedding', '{}'), samples.answered_as, samples.embedding
     from rag.generations
+    left join rag.embedding_samples as samples on samples.model = generations.model
     where generations.generation = rag.own_generation();
 $$;
 comment on function rag.index_state(text[])
-    is 'Live generation, its model and how that is opened, and the time since when every source is confirmed.';
+    is 'Live generation, its model, how that is opened and known again, and the time since when every source is confirmed.';
 revoke all on function rag.index_state(text[]) from public;
 grant execute on function rag.index_state(text[]) to rag_reader, rag_writer;

@@ -2,6 +2,10 @@
 -- Which generation and model answer, how that is opened, and since when every source in question is confirmed.
 select generation, model, embedding, as_of from rag.index_state(%(sources)s::text[])
 
+-- name: sample
+-- By what the model of a generation is known again, if that is still live; nulls for a model of files.
+select answered_as, sample::real[] from rag.index_state() where generation = %(generation)s
+
 -- name: search
 -- The candidates of both searches that the caller may read, best first, and one row more, of layers only.
 select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place, stale,

@@ -36,8 +36,10 @@ class OpenAIEmbedder:
     when the run began, so that neither another model nor another order goes unnoticed.
     """
 
-    def __init__(self, settings: Embedding) -> None:
-        """Raises `ConfigurationError` when the length of the vectors is not known, or too large for the index."""
+    def __init__(self, settings: Embedding, expected: Sample | None = None) -> None:
+        """Take what the sample was when the index was made, if questions are to be compared with it.
+
+        Raises `ConfigurationError` when the length of the vectors is not known, or too large for the index."""
         full = _DIMENSIONS.get(settings.model)
         dimensions = settings.dimensions or full
         if dimensions is None:
@@ -55,6 +57,7 @@ class OpenAIEmbedder:
         shortened = full is not None and dimensions < full
         self._address = Address(settings.base_url, settings.model, dimensions, settings.send_dimensions or shortened)
         self._sample: Sample | None = None
+        self._expected = expected
 
     @cached_property
     def _service(self) -> Service:
@@ -81,12 +84,13 @@ class OpenAIEmbedder:
         """Return the vector of a question, soon or not at all.
 
         Raises `TransientError` when the service does not answer in time, `PermanentError` when it does not take the
-        question or gives nonsense, and `ConfigurationError` for its key and address.
+        question, gives nonsense or has another model, and `ConfigurationError` for its key and address.
         """
-        answer, _ = self._asked(text, _QUESTION_SECONDS)
-        if self._sample is not None and answer.answered_as != self._sample.answered_as:
-            now = Sample(self._sample.vector, answer.answered_as, 0)
-            raise model_changed(self.model, difference(self._sample, now) or "")
+        answer, _ = self._asked([text, SAMPLE], _QUESTION_SECONDS)
+        now = Sample(answer.vectors[1], answer.answered_as, 0)
+        if what := difference(self._expected or self._sample or now, now):
+            raise model_changed(self.model, what, "Its vector of the question was not used")
+        self._sample = self._sample or now
         return answer.vectors[0]
 
     def sample(self, reserve: Reserve = unbounded) -> Sample:
@@ -94,26 +98,27 @@ class OpenAIEmbedder:
 
         Raises as `embed_query` does, within ``give_up_seconds``.
         """
-        answer, tokens = self._asked(SAMPLE, self._settings.give_up_seconds, reserve)
+        answer, tokens = self._asked([SAMPLE], self._settings.give_up_seconds, reserve)
         self._sample = Sample(answer.vectors[0], answer.answered_as, tokens)
         return self._sample
 
-    def _asked(self, text: str, seconds: float, reserve: Reserve = unbounded) -> tuple[Answered, int]:
-        """Return the answer for one text, and the tokens of all attempts, which an error has as well."""
+    def _asked(self, texts: list[str], seconds: float, reserve: Reserve = unbounded) -> tuple[Answered, int]:
+        """Return the answer for a few texts, and the tokens of all attempts, which an error has as well."""
         attempts = _Attempts()
         try:
-            return self._attempted(text, time.monotonic() + seconds, reserve, attempts), attempts.tokens
+            return self._attempted(texts, time.monotonic() + seconds, reserve, attempts), attempts.tokens
         except RagError as error:
             error.tokens = attempts.tokens
             raise
 
-    def _attempted(self, text: str, deadline: float, reserve: Reserve, attempts: "_Attempts") -> Answered:
-        most = count_tokens([text])[0] if self._exact else len(text.encode("utf-8", "replace")) + 1
+    def _attempted(self, texts: list[str], deadline: float, reserve: Reserve, attempts: "_Attempts") -> Answered:
+        sizes = count_tokens(texts) if self._exact else [len(text.encode("utf-8", "replace")) + 1 for text in texts]
+        most = sum(sizes)
         failures = nonsense = 0
         while True:
             reserve(most)
             seconds = deadline - time.monotonic()
-            future = self._service.send([text])
+            future = self._service.send(texts)
             try:
                 outcome = future.result(max(0.0, seconds)).outcome
             except TimeoutError:
@@ -125,9 +130,9 @@ class OpenAIEmbedder:
                 case Answered(faults=faults) as answer if not faults:
                     return answer
                 case Answered(faults=faults):
-                    failure = Failed(f"the answer is of no use: {faults[0]}", invalid=True)
+                    failure = Failed(f"the answer is of no use: {next(iter(faults.values()))}", invalid=True)
                 case Refused(reason):
-                    raise PermanentError(f"{reason}; it was asked for the vector of {text[:60]!r}")
+                    raise PermanentError(f"{reason}; it was asked for the vector of {texts[0][:60]!r}")
                 case Stopped(error):
                     raise error
                 case Failed() as failure:
@@ -144,7 +149,7 @@ class OpenAIEmbedder:
 
 @dataclass(slots=True)
 class _Attempts:
-    """What asking for one text has cost so far."""
+    """What asking for a few texts has cost so far."""
 
     tokens: int = 0
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from rag_pipeline.embeddings.kept import deciding, open_kept
-from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.errors import ConfigurationError, PermanentError
 from rag_pipeline.settings import Embedding
-from rag_pipeline_tests.embedding_server import DIMENSIONS, MODEL, EmbeddingServer, embedding_server
+from rag_pipeline_tests.embedding_server import DIMENSIONS, MODEL, EmbeddingServer, Reply, answer, embedding_server
 
 
 def at(service: EmbeddingServer, **more: Any) -> Embedding:
@@ -28,6 +28,21 @@ def test_a_model_that_the_settings_replace_is_asked_where_it_was(now: dict[str, 
         embedder.embed_query("a question")
         assert (len(old.asked), len(new.asked)) == (1, 0)
         assert old.asked[0].texts == ["a question"]
+
+
+@pytest.mark.parametrize("changed", [{"weights": 1}, {"named": "other"}])
+def test_a_question_that_another_model_embedded_is_refused(changed: dict[str, Any]) -> None:
+    with embedding_server() as service:
+        first = open_kept(at(service), {}, f"{MODEL}/{DIMENSIONS}").sample()
+        assert first is not None
+        embedder = open_kept(at(service), {}, f"{MODEL}/{DIMENSIONS}", first)
+        embedder.embed_query("a question")
+        service.fault = lambda number, asked: Reply(
+            answer(asked, weights=changed.get("weights", 0)) | {"model": changed.get("named", MODEL)}
+        )
+        for asked_before in (embedder, open_kept(at(service), {}, f"{MODEL}/{DIMENSIONS}", first)):
+            with pytest.raises(PermanentError, match=r"another model now.*question was not used"):
+                asked_before.embed_query("a question")
 
 
 def test_a_model_that_neither_names_is_refused() -> None:
