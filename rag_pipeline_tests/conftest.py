@@ -40,6 +40,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_HOME])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take longest, so that no worker is left with it alone at the end."""
+
+    def at_most(item: pytest.Item) -> float:
+        limit = item.get_closest_marker("timeout")
+        return limit.args[0] if limit else item.config.getoption("timeout") or 0
+
+    items.sort(key=at_most, reverse=True)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
