@@ -20,7 +20,7 @@ from benchmarks.large_index.made import MISSING, Asked, LargeIndex, available, l
 from benchmarks.options import Options
 from benchmarks.report import Report, say
 from rag_pipeline.database.connection import connect
-from rag_pipeline.embeddings import Embedder, Vector, open_embedder
+from rag_pipeline.embeddings import Embedder, Sample, Vector, open_embedder
 from rag_pipeline.index.generations import use_generation
 from rag_pipeline.query.models import Live, Models
 from rag_pipeline.query.question import Caller
@@ -76,7 +76,7 @@ def _index_with(embedder: Embedder) -> type[Index]:
     """Return `Index`, but with a model that is given."""
 
     class Given(Models):
-        def of(self, live: Live) -> Embedder:
+        def of(self, live: Live, sample: Callable[[int], Sample | None]) -> Embedder:
             assert live.model == embedder.model
             return embedder
 
