@@ -304,7 +304,7 @@ def _live(connection: Connection[Any]) -> Live:
     """Return the generation that the search functions read, as a session sees it."""
     try:
         row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
-    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
+    except psycopg.errors.UndefinedColumn as error:
         raise ConfigurationError(
             "this index and this rag-pipeline are of different versions; see what to do: rag-pipeline status"
         ) from error

@@ -182,5 +182,9 @@ def test_an_index_of_before_layouts_is_refused_with_what_to_do(before: Settings)
         Pipeline(before).refresh("notes")
     with connect(before, role="rag_owner") as connection:
         connection.execute("drop function rag.index_state(text[]) cascade")
+        connection.execute(
+            "create function rag.index_state(text[]) returns table (generation int) language sql as 'select 1'"
+        )
+        connection.execute("grant execute on function rag.index_state(text[]) to rag_reader")
     with Index.connect(before) as index, pytest.raises(ConfigurationError, match="rag-pipeline status"):
         index.search("harbour", caller=Caller("public"))
