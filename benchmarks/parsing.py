@@ -28,7 +28,7 @@ def run(report: Report, options: Options) -> None:
     parts = 2_000 if options.quick else 20_000
     start = _start_up(options)
     rows = [_throughput(name, parts, options) for name in SAMPLES]
-    small, large = (_folder(megabytes) for megabytes in ((1, 5) if options.quick else (20, 200)))
+    small, large = (_folder(megabytes) for megabytes in ((1, 10) if options.quick else (20, 200)))
 
     for what, key in (("parent", "peak_mb"), ("largest parser process", "largest_worker_mb")):
         ratio = large[key] / small[key]

@@ -8,6 +8,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.errors import TransientError
 from rag_pipeline.index.generations import create_generation
 from rag_pipeline.migration import Migration
@@ -105,13 +106,11 @@ def test_a_program_error_of_the_one_that_is_built_is_none_of_the_live_one(moving
     moving.world.documents["0.md"].text = text(500)
     pipeline = moving.pipeline(**LONGER)
 
-    class Broken:
-        model, dimensions = "hashed/96", 96
-
+    class Broken(HashedEmbedder):
         def count_tokens(self, texts: list[str]) -> list[int]:
             raise RuntimeError("the model cannot be loaded")
 
-    pipeline.targets._embedders["hashed/96"] = Broken()  # type: ignore[assignment]
+    pipeline.targets._embedders["hashed/96"] = Broken(96)
     assert pipeline.refresh("notes").changed == 1
     (source,) = moving.migration(**LONGER).status().sources
     assert "cannot be loaded" in (source.failure or "")

@@ -260,6 +260,7 @@ class Buyer:
             return
         if failures >= _ATTEMPTS - 1:
             self._probe(request)
+        # Spread, so that requests refused together do not come back together; no secret depends on it.
         delay = min(_LONGEST_DELAY, _DELAY * 2 ** (failures - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
         self._later(request, max(now + delay, not_before))
 
