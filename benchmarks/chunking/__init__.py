@@ -10,13 +10,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.chunking.bootstrap import interval
 from benchmarks.chunking.measure import RETRIEVED, Bench, Outcome
 from benchmarks.chunking.questions import load
 from benchmarks.chunking.splitters import PAPER, PEERS_PYTHON, Split, langchain, open_tokenizer, ours
 from benchmarks.options import Options
 from benchmarks.report import Report, say
 from rag_pipeline.embeddings import open_embedder
+from rag_pipeline.evaluation.bootstrap import interval
 from rag_pipeline.settings import Chunking, Embedding
 from rag_pipeline_tests.handbook import DATA
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.chunking.bootstrap import interval
 from benchmarks.chunking.splitters import PEERS_PYTHON
 from benchmarks.options import Options
 from benchmarks.report import Report, say
@@ -18,6 +17,7 @@ from benchmarks.retrieval.judged import Collection, Question, docs_qa, scifact
 from benchmarks.retrieval.scoring import Rankings, Scores, by_best_chunk, score
 from benchmarks.retrieval.tuning import CANDIDATES, FUSIONS, WEIGHTS, ExactScores
 from benchmarks.workbench import environment
+from rag_pipeline.evaluation.bootstrap import interval
 from rag_pipeline.query.hits import Candidate
 from rag_pipeline.query.rerank import blended, open_reranker, passage_text
 from rag_pipeline_tests.handbook import DATA

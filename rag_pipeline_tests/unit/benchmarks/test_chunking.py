@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.chunking.bootstrap import interval
 from benchmarks.chunking.measure import Bench
 from benchmarks.chunking.metrics import Scores, Span, score
 from benchmarks.chunking.questions import Question, load
 from benchmarks.chunking.splitters import PEERS_PYTHON, Piece, langchain, open_tokenizer, ours
 from rag_pipeline.embeddings import Batch, Reserve, Sample, Vector, in_blocks, unbounded
 from rag_pipeline.embeddings.hashed import HashedEmbedder
+from rag_pipeline.evaluation.bootstrap import interval
 from rag_pipeline.settings import Chunking, Embedding
 
 
