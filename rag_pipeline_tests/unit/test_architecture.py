@@ -50,6 +50,8 @@ ONLY_IN = {
     "pydantic": {"settings", "defs", "service", "mcp"},
     "fastapi": {"service"},
     "mcp": {"mcp"},
+    "redis": {"query"},
+    "opentelemetry": {"query"},
 }
 
 STATEMENT = re.compile(

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-HEAVY = ("dagster", "pandas", "pyarrow", "pydantic", "fastembed", "onnxruntime", "openai")
+HEAVY = ("dagster", "pandas", "pyarrow", "pydantic", "fastembed", "onnxruntime", "openai", "redis", "opentelemetry")
 
 
 def loaded_by(statement: str) -> set[str]:

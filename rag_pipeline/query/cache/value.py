@@ -1,0 +1,92 @@
+"""An answer as it is kept: JSON with a digest over its key and contents, read as something that a stranger wrote.
+
+What was cut, changed, written for another question or by another version of this software is no answer.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+_FORMAT = 1
+_MOST = 1_000_000_000_000
+"""Tokens, or billionths of a dollar, of one answer."""
+_NANO = Decimal("1e-9")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """What a model wrote, as it wrote it, and what that took.
+
+    `model` is what the service called itself. `tokens` are those read and written; `cost_usd` their dollars, rounded
+    to a billionth; None where nobody knew the price. `chunk_ids` are the chunks that the answer cites.
+    """
+
+    text: str
+    model: str
+    tokens: int
+    cost_usd: Decimal | None
+    chunk_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.cost_usd is not None:
+            object.__setattr__(self, "cost_usd", self.cost_usd.quantize(_NANO))
+
+
+def written(key: str, answer: CachedAnswer) -> bytes:
+    """Return the bytes that are kept under a key."""
+    contents = {
+        "text": answer.text,
+        "model": answer.model,
+        "tokens": answer.tokens,
+        "nano_usd": None if answer.cost_usd is None else nano_usd(answer.cost_usd),
+        "chunk_ids": list(answer.chunk_ids),
+    }
+    return _canonical({"format": _FORMAT, "sha256": _seal(key, contents), "answer": contents})
+
+
+def read(key: str, found: bytes) -> CachedAnswer | None:
+    """Return the answer that bytes found under a key hold; None unless `written` made exactly these for this key."""
+    try:
+        value = json.loads(found)
+        contents = value["answer"]
+        answer = _answer(contents)
+        # Whatever was changed underway, blanks and order included, is not what was written.
+        return answer if answer is not None and found == written(key, answer) else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def nano_usd(cost: Decimal) -> int:
+    """Return dollars as billionths: whole numbers, which are added exactly."""
+    return int(cost.scaleb(9))
+
+
+def _answer(contents: Any) -> CachedAnswer | None:
+    """Return the answer in decoded contents; None when they are of another shape."""
+    if not isinstance(contents, dict):
+        return None
+    text, model, tokens = contents["text"], contents["model"], contents["tokens"]
+    cost, chunk_ids = contents["nano_usd"], contents["chunk_ids"]
+    if not isinstance(text, str) or not isinstance(model, str) or not isinstance(chunk_ids, list):
+        return None
+    if not _count(tokens) or not (cost is None or _count(cost)):
+        return None
+    if not all(isinstance(chunk_id, str) for chunk_id in chunk_ids):
+        return None
+    dollars = None if cost is None else Decimal(cost).scaleb(-9)
+    return CachedAnswer(text, model, tokens, dollars, tuple(chunk_ids))
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST
+
+
+def _seal(key: str, contents: Mapping[str, Any]) -> str:
+    return hashlib.sha256(key.encode() + b"\n" + _canonical(contents)).hexdigest()
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

@@ -1,0 +1,101 @@
+"""What comes out of a cache is exactly what went into it, or nothing."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rag_pipeline.query.cache import value as value_module
+from rag_pipeline.query.cache.value import CachedAnswer, nano_usd, read, written
+
+KEY = "0" * 64
+ANSWER = CachedAnswer("Yearly [1].", "some-model-2026", 812, Decimal("0.000412"), ("a-1", "b-2"))
+
+characters = st.characters(exclude_categories=[])
+answers = st.builds(
+    CachedAnswer,
+    st.text(characters),
+    st.text(characters, max_size=20),
+    st.integers(0, 10**9),
+    st.none() | st.decimals(0, 900, places=12),
+    st.lists(st.text(characters, max_size=8), max_size=4).map(tuple),
+)
+
+
+@given(st.text("0123456789abcdef", min_size=64, max_size=64), answers)
+@example(KEY, CachedAnswer("a lone \ud800 surrogate", "m", 0, None, ()))
+def test_what_is_written_is_read(key: str, answer: CachedAnswer) -> None:
+    assert read(key, written(key, answer)) == answer
+
+
+@given(answers, st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_an_answer_to_another_question_is_none(answer: CachedAnswer, other: str) -> None:
+    assert read(other, written(KEY, answer)) is None or other == KEY
+
+
+@given(answers, st.data())
+def test_a_changed_byte_is_no_answer(answer: CachedAnswer, data: st.DataObject) -> None:
+    value = written(KEY, answer)
+    place = data.draw(st.integers(0, len(value) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != value[place]))
+    assert read(KEY, value[:place] + bytes([byte]) + value[place + 1 :]) is None
+
+
+@given(answers, st.data())
+def test_a_cut_value_is_no_answer(answer: CachedAnswer, data: st.DataObject) -> None:
+    value = written(KEY, answer)
+    assert read(KEY, value[: data.draw(st.integers(0, len(value) - 1))]) is None
+    assert read(KEY, value + data.draw(st.binary(min_size=1))) is None
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@given(
+    st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+@example(b"")
+@example(b"null")
+@example(b"NaN")
+@example(b'{"answer": null}')
+@example(b'{"answer": {}, "format": 1, "sha256": ""}')
+@example(nested(100_000))
+@example(b"9" * 5000)
+@example(b"\x80\x04\x95.")
+def test_anything_else_is_no_answer(found: bytes) -> None:
+    assert read(KEY, found) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"text": None},
+        {"text": ["Yearly"]},
+        {"model": 7},
+        {"tokens": True},
+        {"tokens": -1},
+        {"tokens": 10**18},
+        {"tokens": 812.0},
+        {"nano_usd": "412000"},
+        {"nano_usd": -1},
+        {"chunk_ids": "a-1"},
+        {"chunk_ids": [1]},
+        {"chunk_ids": None},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_another_shape_is_no_answer_even_if_it_is_sealed(changed: dict[str, Any]) -> None:
+    """As another version of this software, or somebody who knows it, may have written it."""
+    contents = json.loads(written(KEY, ANSWER))["answer"] | changed
+    sealed = {"format": 1, "answer": contents, "sha256": value_module._seal(KEY, contents)}
+    assert read(KEY, value_module._canonical(sealed)) is None
+
+
+def test_dollars_are_billionths() -> None:
+    assert nano_usd(Decimal("0.000412")) == 412_000
+    assert CachedAnswer("", "m", 1, Decimal("1e-10"), ()).cost_usd == 0
