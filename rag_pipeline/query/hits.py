@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from rag_pipeline.query.evidence import NO_EVIDENCE, Evidence
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -18,7 +20,8 @@ class Found:
     `chunk_id` is stable while the document and the chunk's text stay. `position` is the chunk's offset, in
     characters, in the document's canonical text. `place` says where that is in the source, as far as it has
     such places: ``pages``, ``lines`` and ``seconds`` are first and last, ``speakers`` names, ``symbol`` a name.
-    `stale`: the source was last confirmed longer ago than its settings allow.
+    `stale`: the source was last confirmed longer ago than its settings allow. `version` is the SHA-256 of the
+    document's bytes, in hexadecimal.
     """
 
     chunk_id: str
@@ -33,6 +36,7 @@ class Found:
     position: int
     place: Mapping[str, Any]
     stale: bool
+    version: str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heading_path", tuple(self.heading_path))
@@ -138,7 +142,8 @@ class Hits(tuple[Hit, ...]):
 
     `reranked` says whether a cross-encoder had a part in the order. `notes` are what the caller should know
     about this answer, in words. `windows` are the hits' surroundings, best first, neighbours joined. `layers`
-    are what each layer kept and how long it took; `explanation` says more, when it was asked for.
+    are what each layer kept and how long it took; `explanation` says more, when it was asked for. `evidence` is how
+    well what was found speaks to the question: for whoever decides whether to answer; no interface gives it out.
     """
 
     as_of: datetime | None
@@ -147,6 +152,7 @@ class Hits(tuple[Hit, ...]):
     windows: tuple[Window, ...]
     layers: tuple[Layer, ...]
     explanation: Explanation | None
+    evidence: Evidence
 
     def __new__(
         cls,
@@ -158,6 +164,7 @@ class Hits(tuple[Hit, ...]):
         windows: Iterable[Window] = (),
         layers: Iterable[Layer] = (),
         explanation: Explanation | None = None,
+        evidence: Evidence = NO_EVIDENCE,
     ) -> "Hits":
         """Keep the hits in their order."""
         found = super().__new__(cls, hits)
@@ -167,4 +174,5 @@ class Hits(tuple[Hit, ...]):
         found.windows = tuple(windows)
         found.layers = tuple(layers)
         found.explanation = explanation
+        found.evidence = evidence
         return found

@@ -4,38 +4,39 @@ The database finds and fuses; what follows is a row of layers, each a pure funct
 re-ranking, near-duplicates, hits of one document, windows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from rag_pipeline.database.connection import gone
 from rag_pipeline.database.statements import statements
-from rag_pipeline.errors import ConfigurationError, TransientError
+from rag_pipeline.query.answer import Answer
+from rag_pipeline.query.answering import Answering
 from rag_pipeline.query.duplicates import reasons, without_duplicates
+from rag_pipeline.query.evidence import Evidence
 from rag_pipeline.query.explain import Journal
 from rag_pipeline.query.hits import Candidate, Hits
 from rag_pipeline.query.limits import limited_per_document
-from rag_pipeline.query.models import AnotherGeneration, Live, Models
+from rag_pipeline.query.models import Models
 from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
+from rag_pipeline.query.sessions import Sessions, asked_anew, live_generation
 from rag_pipeline.query.windows import merged_windows
 from rag_pipeline.storable import storable
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
-    from rag_pipeline.embeddings import Sample
+    from rag_pipeline.query.answering import OnText
     from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
-_Answer = TypeVar("_Answer")
-_ATTEMPTS = 3
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
 _EVERYTHING = Filters()
@@ -49,11 +50,12 @@ class Index:
     def __init__(self, pool: "ConnectionPool[Connection[Any]]", settings: "Settings") -> None:
         """Take a pool of read-only sessions of role rag_reader."""
         self._pool = pool
+        self._sessions = Sessions(pool)
         self._settings = settings
         self._loading = Lock()
         self._models = Models(settings)
-        self._generation: Live | None = None
         self._opened_reranker: Reranker | None = None
+        self._answering = Answering(settings)
 
     @classmethod
     @contextmanager
@@ -101,7 +103,28 @@ class Index:
         reranker = self._reranker if (retrieval.rerank if rerank is None else rerank) else None
         journal = Journal(explain or plan)
         question = storable(text)
-        return _asked_anew(lambda: self._search(question, caller, k, filters, reranker, journal, plan, explain))
+        return asked_anew(lambda: self._search(question, caller, k, filters, reranker, journal, plan, explain))
+
+    def answer(
+        self,
+        text: str,
+        *,
+        caller: Caller,
+        k: int = 10,
+        filters: Filters = _EVERYTHING,
+        rerank: bool | None = None,
+        on_text: "OnText | None" = None,
+    ) -> Answer:
+        """Return an answer to a question from up to `k` hits, with citations; or say that it is not known.
+
+        What is found may be too weak to be answered from (``[answers] min_evidence``); then no model is asked. Without
+        ``[answers] model`` the best passages are quoted. `on_text` is called with the pieces of what a model writes, as
+        they come. A model that fails is a note in the answer; this raises as `search` does.
+        """
+        begun = time.monotonic()
+        hits = self.search(text, caller=caller, k=k, filters=filters, rerank=rerank)
+        answer = self._answering.answer(text, hits, on_text)
+        return replace(answer, seconds=time.monotonic() - begun)
 
     def _search(
         self,
@@ -124,7 +147,9 @@ class Index:
         while True:
             asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted}
             as_of, candidates, layers, plans = self._candidates(asked, plan)
-            hits = self._layered(text, candidates, k, reranker, journal.started(layers, plans), as_of)
+            # Not a part of what is explained: no figure of likeness is given out.
+            evidence = Evidence(**layers.pop("evidence"))
+            hits = self._layered(text, candidates, k, reranker, journal.started(layers, plans), as_of, evidence)
             if len(hits) == k or len(candidates) < wanted or wanted == everything:
                 return hits
             wanted = everything
@@ -145,22 +170,25 @@ class Index:
         }
 
         def ask() -> list[dict[str, Any]]:
-            generation = (self._generation or self._look()).generation
-            with self._transaction(generation) as connection, connection.cursor(row_factory=dict_row) as cursor:
+            generation = self._sessions.live.generation
+            with (
+                self._sessions.transaction(generation) as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
                 return cursor.execute(statements("search")["window"], asked).fetchall()
 
-        rows = _asked_anew(ask)
+        rows = asked_anew(ask)
         return Passage.of(chunk_id, [Section.of(row) for row in rows], rows[0]) if rows else None
 
     def _asked(self, text: str, caller: Caller, filters: Filters) -> dict[str, Any]:
         from pgvector import HalfVector
 
         retrieval = self._settings.retrieval
-        live = self._generation or self._look()
+        live = self._sessions.live
         return filters.parameters | {
             "question": text,
             "generation": live.generation,
-            "vector": HalfVector(self._models.of(live, self._sample).embed_query(text)),
+            "vector": HalfVector(self._models.of(live, self._sessions.sample).embed_query(text)),
             "model": live.model,
             "principals": list(caller.principals),
             "fusion": retrieval.fusion,
@@ -170,11 +198,11 @@ class Index:
 
     def _candidates(
         self, asked: Mapping[str, Any], plan: bool
-    ) -> tuple[Any, list[Candidate], Mapping[str, Any], list[str]]:
+    ) -> tuple[Any, list[Candidate], dict[str, Any], list[str]]:
         """Ask the database: since when it is confirmed, the candidates, best first, the ways it took, the plans."""
         queries = statements("search")
-        with self._transaction(asked["generation"]) as connection:
-            self._expect(connection, asked["generation"])
+        with self._sessions.transaction(asked["generation"]) as connection:
+            self._sessions.expect(connection, asked["generation"])
             with connection.cursor(row_factory=dict_row) as cursor:
                 rows = cursor.execute(queries["search"], asked).fetchall()
             plans = [line for (line,) in connection.execute(queries["search_plan"], asked)] if plan else []
@@ -192,6 +220,7 @@ class Index:
         reranker: "Reranker | None",
         journal: Journal,
         as_of: Any,
+        evidence: Evidence,
     ) -> Hits:
         """Lead the candidates through the layers after the database."""
         retrieval = self._settings.retrieval
@@ -226,61 +255,16 @@ class Index:
             windows=windows,
             layers=journal.layers,
             explanation=journal.explanation(candidates, ranks, best, k),
+            evidence=evidence,
         )
-
-    def _look(self) -> Live:
-        """Ask which generation is live, and remember it."""
-        with self._transaction() as connection:
-            self._generation = _live(connection)
-        return self._generation
-
-    def _sample(self, generation: int) -> "Sample | None":
-        """Return by what the model of a generation is known again. Raises `AnotherGeneration` unless it is live."""
-        from rag_pipeline.embeddings.drift import kept_sample
-
-        with self._transaction(generation) as connection:
-            row = connection.execute(statements("search")["sample"], {"generation": generation}).fetchone()
-        if row is None:
-            self._look()
-            raise AnotherGeneration
-        answered_as, numbers = row
-        return None if answered_as is None else kept_sample(numbers, answered_as)
-
-    def _expect(self, connection: Connection[Any], generation: int) -> None:
-        """Raise `AnotherGeneration`, and remember it, unless this one is still live."""
-        live = _live(connection)
-        if live.generation != generation:
-            self._generation = live
-            raise AnotherGeneration
-
-    @contextmanager
-    def _transaction(self, generation: int | None = None) -> Iterator[Connection[Any]]:
-        """Give a session inside one read-only transaction on one snapshot.
-
-        An error that comes of another `generation` having become live meanwhile is `AnotherGeneration`.
-        """
-        try:
-            with self._pool.connection() as connection, connection.transaction():
-                yield connection
-        except (psycopg.errors.SerializationFailure, psycopg.DataError) as error:
-            if generation is not None and self._look().generation != generation:
-                raise AnotherGeneration from error
-            if isinstance(error, psycopg.errors.SerializationFailure):
-                raise TransientError(f"the index could not answer; ask again: {error}") from error
-            raise ValueError(f"the filters cannot be used: {error.diag.message_primary or error}") from error
-        except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
-            raise _nothing_indexed() from error
-        except psycopg.OperationalError as error:
-            what = "stopped answering" if gone(error) else "could not answer"
-            raise TransientError(f"the index {what}; ask again: {error}") from error
 
     def as_of(self) -> datetime | None:
         """Return since when every source is confirmed, for those who watch the index; no caller is told so.
 
         Raises as `search` does.
         """
-        with self._transaction() as connection:
-            return _live(connection).as_of
+        with self._sessions.transaction() as connection:
+            return live_generation(connection).as_of
 
     @property
     def _reranker(self) -> "Reranker":
@@ -290,28 +274,3 @@ class Index:
 
                 self._opened_reranker = open_reranker(self._settings.retrieval)
             return self._opened_reranker
-
-
-def _asked_anew(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask; when another generation became live meanwhile, which then answers nothing, ask that one."""
-    for _ in range(_ATTEMPTS - 1):
-        with suppress(AnotherGeneration):
-            return ask()
-    return ask()
-
-
-def _live(connection: Connection[Any]) -> Live:
-    """Return the generation that the search functions read, as a session sees it."""
-    try:
-        row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
-    except psycopg.errors.UndefinedColumn as error:
-        raise ConfigurationError(
-            "this index and this rag-pipeline are of different versions; see what to do: rag-pipeline status"
-        ) from error
-    if row is None:
-        raise _nothing_indexed()
-    return Live(*row)
-
-
-def _nothing_indexed() -> ConfigurationError:
-    return ConfigurationError("nothing is indexed yet; fill the index with: rag-pipeline refresh")

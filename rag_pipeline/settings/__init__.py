@@ -1,5 +1,6 @@
 """Settings: one `rag.toml`, overridden by environment variables, read in one place."""
 
+from rag_pipeline.settings.answers import REDIS_URL, Answers
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.sections import (
     DECIDES,
@@ -30,6 +31,8 @@ from rag_pipeline.settings.sources import (
 __all__ = [
     "DECIDES",
     "FILE_NAME",
+    "REDIS_URL",
+    "Answers",
     "Budget",
     "Chunking",
     "Database",

@@ -42,8 +42,8 @@ class Database(Section):
     )
 
 
-def _open_address(url: str) -> str:
-    """Refuse an address with a secret in it: generations keep the address, and analysts read their recipes."""
+def open_address(url: str) -> str:
+    """Refuse an address with a secret in it: rag.toml, and the recipes of generations, are for many to read."""
     try:
         parts = urlsplit(url)
     except ValueError:  # said where it is asked
@@ -80,7 +80,7 @@ class Embedding(Section):
         default=None, description="Text before every passage; by default what the model is known to be trained with."
     )
     processes: int | None = Field(default=None, ge=1, description="Parallel workers; all cores by default.")
-    base_url: Annotated[str, AfterValidator(_open_address)] | None = Field(
+    base_url: Annotated[str, AfterValidator(open_address)] | None = Field(
         default=None, description="Address of the service; OPENAI_BASE_URL by default, else OpenAI itself."
     )
     send_dimensions: bool = Field(

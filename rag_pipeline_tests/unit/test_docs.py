@@ -19,6 +19,7 @@ from rag_pipeline.index.migration import Flip, MigrationStatus, Plan, SourceProg
 from rag_pipeline.index.verify import Verification
 from rag_pipeline.query import Hit
 from rag_pipeline.settings import (
+    Answers,
     Budget,
     Chunking,
     Database,
@@ -48,6 +49,7 @@ SECTIONS = {
     "chunking": Chunking,
     "keywords": Keywords,
     "retrieval": Retrieval,
+    "answers": Answers,
     "service": Service,
 }
 SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))

@@ -8,7 +8,7 @@ select answered_as, sample::real[] from rag.index_state() where generation = %(g
 
 -- name: search
 -- The candidates of both searches that the caller may read, best first, and one row more, of layers only.
-select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place, stale,
+select chunk_id, document_id, source, uri, title, heading_path, text, "window", modified_at, "position", place, stale, version,
     window_position, vector_rank, keyword_rank, score, shingles, layers
 from rag.search(
     %(question)s::text, %(principals)s::text[], %(wanted)s::int, %(vector)s, %(model)s::text, %(sources)s::text[],

@@ -26,6 +26,7 @@ def candidate(chunk_id: str, text: str = "text", **changes: Any) -> Candidate:
         "position": 0,
         "place": {},
         "stale": False,
+        "version": "0f" * 32,
         "window_position": 0,
         "vector_rank": None,
         "keyword_rank": 1,
