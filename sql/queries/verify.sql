@@ -94,7 +94,9 @@ join staged_sections using (document_hash, section_id)
 join chunks on chunks.doc_key = documents.doc_key and chunks.local_id = new.local_id
 join chunk_terms on chunk_terms.chunk_key = chunks.chunk_key
 cross join lateral (
+    -- Read once a chunk, not once for every comparison below.
     select rag.terms(staged.language, rag.found_by(staged.title, staged_sections.heading_path, new.text)) as terms
+    offset 0
 ) as found
 where staged.category = 'changed' and (
     (chunk_terms.places, chunk_terms.language, chunk_terms.length, chunk_terms.acl_id, chunk_terms.doc_key)
