@@ -2,6 +2,7 @@
 
 from rag_pipeline.settings.answers import REDIS_URL, Answers
 from rag_pipeline.settings.load import FILE_NAME, Settings
+from rag_pipeline.settings.queries import Queries
 from rag_pipeline.settings.sections import (
     DECIDES,
     Budget,
@@ -45,6 +46,7 @@ __all__ = [
     "ObjectStoreSettings",
     "Parsing",
     "Pooling",
+    "Queries",
     "Retrieval",
     "Service",
     "Settings",

@@ -27,6 +27,7 @@ from rag_pipeline.settings import (
     Guards,
     Keywords,
     Parsing,
+    Queries,
     Retrieval,
     Service,
     Settings,
@@ -50,6 +51,7 @@ SECTIONS = {
     "keywords": Keywords,
     "retrieval": Retrieval,
     "answers": Answers,
+    "queries": Queries,
     "service": Service,
 }
 SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))
