@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_pipeline.errors import TransientError
 
 if TYPE_CHECKING:
-    from rag_pipeline.embeddings import Embedder, Sample
+    from rag_pipeline.embeddings import Embedder, Sample, Vector
     from rag_pipeline.settings import Settings
 
 _KEPT = 2
@@ -32,6 +32,22 @@ class AnotherGeneration(TransientError):
 
     def __init__(self) -> None:
         super().__init__("another generation of the index became live meanwhile; ask again")
+
+
+class EmbedsQuestions(Protocol):
+    """What of a model a search needs."""
+
+    def embed_query(self, text: str) -> "Vector":
+        """Return the vector of a question."""
+        ...
+
+
+class OpensModels(Protocol):
+    """Gives the model of a generation, as `Models` does."""
+
+    def of(self, live: Live, sample: "Callable[[int], Sample | None]") -> EmbedsQuestions:
+        """Return the model of a generation."""
+        ...
 
 
 class Models:

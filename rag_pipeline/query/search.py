@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from rag_pipeline.database.statements import statements
 from rag_pipeline.query.answer import Answer
 from rag_pipeline.query.answering import Answering
 from rag_pipeline.query.duplicates import reasons, without_duplicates
@@ -23,7 +22,7 @@ from rag_pipeline.query.evidence import Evidence
 from rag_pipeline.query.explain import Journal
 from rag_pipeline.query.hits import Candidate, Hits
 from rag_pipeline.query.limits import limited_per_document
-from rag_pipeline.query.models import Models
+from rag_pipeline.query.models import Models, OpensModels
 from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
 from rag_pipeline.query.sessions import Sessions, asked_anew, live_generation
@@ -40,20 +39,29 @@ if TYPE_CHECKING:
 MAX_HITS = 100
 MAX_CHARACTERS = 10_000
 _EVERYTHING = Filters()
-_SPARE = 3
-"""Candidates that are fetched for each hit asked for; the layers drop some."""
+_SPARE = 4
+"""Candidates that are fetched for each hit asked for; the layers drop some, and asking again takes as long again."""
 
 
 class Index:
     """An open index. Make one with `Index.connect`; any number of threads may use it at once."""
 
-    def __init__(self, pool: "ConnectionPool[Connection[Any]]", settings: "Settings") -> None:
-        """Take a pool of read-only sessions of role rag_reader."""
+    def __init__(
+        self,
+        pool: "ConnectionPool[Connection[Any]]",
+        settings: "Settings",
+        models: OpensModels | None = None,
+        queries: "Mapping[str, LiteralString] | None" = None,
+    ) -> None:
+        """Take a pool of read-only sessions of role rag_reader.
+
+        Other `models` and `queries` are for whoever searches what is not published yet.
+        """
         self._pool = pool
-        self._sessions = Sessions(pool)
+        self._sessions = Sessions(pool, queries)
         self._settings = settings
         self._loading = Lock()
-        self._models = Models(settings)
+        self._models: OpensModels = models or Models(settings)
         self._opened_reranker: Reranker | None = None
         self._answering = Answering(settings)
 
@@ -175,7 +183,7 @@ class Index:
                 self._sessions.transaction(generation) as connection,
                 connection.cursor(row_factory=dict_row) as cursor,
             ):
-                return cursor.execute(statements("search")["window"], asked).fetchall()
+                return cursor.execute(self._sessions.queries["window"], asked).fetchall()
 
         rows = asked_anew(ask)
         return Passage.of(chunk_id, [Section.of(row) for row in rows], rows[0]) if rows else None
@@ -200,7 +208,7 @@ class Index:
         self, asked: Mapping[str, Any], plan: bool
     ) -> tuple[Any, list[Candidate], dict[str, Any], list[str]]:
         """Ask the database: since when it is confirmed, the candidates, best first, the ways it took, the plans."""
-        queries = statements("search")
+        queries = self._sessions.queries
         with self._sessions.transaction(asked["generation"]) as connection:
             self._sessions.expect(connection, asked["generation"])
             with connection.cursor(row_factory=dict_row) as cursor:
@@ -264,7 +272,7 @@ class Index:
         Raises as `search` does.
         """
         with self._sessions.transaction() as connection:
-            return live_generation(connection).as_of
+            return live_generation(connection, self._sessions.queries).as_of
 
     @property
     def _reranker(self) -> "Reranker":

@@ -1,8 +1,8 @@
 """Sessions on the live generation: each transaction is read only, sees one snapshot, and notices a flip."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import Connection
@@ -22,10 +22,16 @@ _ATTEMPTS = 3
 
 
 class Sessions:
-    """A pool of sessions of role ``rag_reader``, and the generation that was live when it was last looked."""
+    """A pool of sessions of role ``rag_reader``, and the generation that was live when it was last looked.
 
-    def __init__(self, pool: "ConnectionPool[Connection[Any]]") -> None:
+    `queries` are the statements of ``search.sql``, or the same for functions that stand elsewhere.
+    """
+
+    def __init__(
+        self, pool: "ConnectionPool[Connection[Any]]", queries: "Mapping[str, LiteralString] | None" = None
+    ) -> None:
         self._pool = pool
+        self.queries = statements("search") if queries is None else queries
         self._live: Live | None = None
 
     @property
@@ -36,7 +42,7 @@ class Sessions:
     def look(self) -> Live:
         """Ask which generation is live, and remember it."""
         with self.transaction() as connection:
-            self._live = live_generation(connection)
+            self._live = live_generation(connection, self.queries)
         return self._live
 
     def sample(self, generation: int) -> "Sample | None":
@@ -44,7 +50,7 @@ class Sessions:
         from rag_pipeline.embeddings.drift import kept_sample
 
         with self.transaction(generation) as connection:
-            row = connection.execute(statements("search")["sample"], {"generation": generation}).fetchone()
+            row = connection.execute(self.queries["sample"], {"generation": generation}).fetchone()
         if row is None:
             self.look()
             raise AnotherGeneration
@@ -53,7 +59,7 @@ class Sessions:
 
     def expect(self, connection: Connection[Any], generation: int) -> None:
         """Raise `AnotherGeneration`, and remember it, unless this one is still live."""
-        live = live_generation(connection)
+        live = live_generation(connection, self.queries)
         if live.generation != generation:
             self._live = live
             raise AnotherGeneration
@@ -88,10 +94,10 @@ def asked_anew(ask: Callable[[], _Answer]) -> _Answer:
     return ask()
 
 
-def live_generation(connection: Connection[Any]) -> Live:
+def live_generation(connection: Connection[Any], queries: "Mapping[str, LiteralString]") -> Live:
     """Return the generation that the search functions read, as a session sees it."""
     try:
-        row = connection.execute(statements("search")["index_state"], {"sources": None}).fetchone()
+        row = connection.execute(queries["index_state"], {"sources": None}).fetchone()
     except psycopg.errors.UndefinedColumn as error:
         raise ConfigurationError(
             "this index and this rag-pipeline are of different versions; see what to do: rag-pipeline status"
