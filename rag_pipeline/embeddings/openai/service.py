@@ -6,28 +6,14 @@ decided in `rag_pipeline.embeddings.openai.buying`. Nothing is followed to anoth
 """
 
 import asyncio
-import os
-import threading
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from rag_pipeline.embeddings.openai.answers import InvalidAnswer, largest_answer, read_answer
+from rag_pipeline.embeddings.openai.client import Connection
 from rag_pipeline.embeddings.openai.outcomes import Answered, Failed, Heard, Refused, of_status
-from rag_pipeline.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import openai
-
-_KEY, _URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-_NO_KEY = "unused"
-"""Sent to servers that want none."""
-
-_CONNECT_SECONDS = 10.0
-_CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +34,15 @@ class Service:
 
     def __init__(self, address: Address, seconds: float) -> None:
         """Raises `ConfigurationError` for an address or a key that is none. A request takes `seconds`, at most."""
-        import openai
-
         self._address = address
         self._seconds = seconds
         self._encoding: Literal["base64", "float"] = "base64"
-        url = address.url or os.environ.get(_URL) or None
-        self._key = _key(url)
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or _NO_KEY,
-            base_url=url,
-            max_retries=0,
-            timeout=openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
-        )
-        self._loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=_run, args=(self._loop,), name="embeddings", daemon=True)
-        thread.start()
-        self.close = weakref.finalize(self, _close, self._loop, self._client, thread)
+        self._connection = Connection(address.url, seconds, "embedding")
+        self.close = self._connection.close
 
     def send(self, texts: Sequence[str]) -> "Future[Heard]":
         """Send a request; what comes of it is never an exception."""
-        return asyncio.run_coroutine_threadsafe(self._heard(list(texts)), self._loop)
+        return self._connection.run(self._heard(list(texts)))
 
     async def _heard(self, texts: list[str]) -> Heard:
         heard = await self._once(texts)
@@ -83,7 +56,7 @@ class Service:
         import httpx2
         import openai
 
-        asked = self._client.embeddings.with_streaming_response
+        asked = self._connection.client.embeddings.with_streaming_response
         dimensions = self._address.dimensions if self._address.send_dimensions else openai.omit
         largest = largest_answer(len(texts), self._address.dimensions)
         body = bytearray()
@@ -116,7 +89,7 @@ class Service:
             reason = f"the service cannot be reached: {error.__cause__ or error}"
             return Heard(Failed(reason, tokens=0 if unsent else None))
         except openai.APIStatusError as error:
-            return of_status(error, self._key)
+            return of_status(error, self._connection.key)
         except httpx2.HTTPError as error:
             return Heard(Failed(f"the answer was cut off: {error}", tokens=None))
         except openai.OpenAIError as error:
@@ -128,43 +101,3 @@ class Service:
         except InvalidAnswer as error:
             outcome = Failed(f"the answer is of no use: {error}", tokens=error.tokens, invalid=True)
         return Heard(outcome, headers)
-
-
-def _key(url: str | None) -> str:
-    """Read the key. Raises `ConfigurationError` when it is missing where one is needed, or no key at all."""
-    try:
-        parts = urlsplit(url or "https://api.openai.com/v1")
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("[embedding] base_url is no address of the web; write https://HOST/v1")
-    key = os.environ.get(_KEY, "")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(f"{_KEY} holds what no key does; set it to the key alone")
-    if not key and parts.hostname == "api.openai.com":
-        raise ConfigurationError(f"{_KEY} is not set; set it, or name another service: [embedding] base_url")
-    return key
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-def _close(loop: asyncio.AbstractEventLoop, client: "openai.AsyncOpenAI", thread: threading.Thread) -> None:
-    """End what is under way, then the connections, then the thread."""
-
-    async def end() -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await client.close()
-        loop.stop()
-
-    asyncio.run_coroutine_threadsafe(end(), loop)
-    if thread is not threading.current_thread():
-        thread.join(_CLOSE_SECONDS)
