@@ -60,6 +60,7 @@ declare
     most_weight constant real := 2.2;     -- what no term weighs more than in any chunk
     total       bigint := (select greatest(chunks, 1) from keyword_state);
     budget      bigint := affordable / (0.25 + least(1, visible::float8 / total));
+    once        constant boolean := visible < total / 4;
     places      int[];
     bounds      real[];
     dfs         bigint[];
@@ -91,7 +92,8 @@ begin
     statement := narrowed || ordered;
     if visible > few and keys is null then
         -- The chunks of the very rarest words first: the last score that counts among them says how many words matter.
-        taken := rag.words_within(dfs, budget / 4);
+        -- Where a small part is visible, finding that part takes longest and is done once, with all that are affordable.
+        taken := rag.words_within(dfs, case when once then budget + budget / 2 else budget / 4 end);
         wanted := places[1:taken];
         statement := narrowed || ' and places && $5' || ordered;
     end if;
@@ -108,7 +110,7 @@ begin
         rest := rest + bounds[needed];
         needed := needed - 1;
     end loop;
-    complete := needed = taken or (select sum(df) from unnest(dfs[1:needed]) as df) <= 2 * budget;
+    complete := needed = taken or not once and (select sum(df) from unnest(dfs[1:needed]) as df) <= 2 * budget;
     if not complete then
         needed := greatest(taken, rag.words_within(dfs, budget + budget / 2));
     end if;

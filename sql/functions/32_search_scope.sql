@@ -21,7 +21,7 @@ declare
     held   bigint[];
     searched boolean;
 begin
-    lists := array(select rag.visible_acl_ids(principals));
+    lists := array(select admitted from rag.visible_acl_ids(principals) as admitted);
     -- A list belongs to one source.
     if only_sources is not null or confirmed_since is not null then
         lists := array(
@@ -35,10 +35,14 @@ begin
               ))
         );
     end if;
-    select coalesce(array_agg(distinct acl_sizes.language), '{}'), coalesce(sum(acl_sizes.chunks), 0)
+    select coalesce(array_agg(by_language.language order by by_language.language), '{}'), coalesce(sum(by_language.chunks), 0)
     into languages, visible
-    from acl_sizes
-    where acl_sizes.acl_id = any (lists);
+    from (
+        select acl_sizes.language, sum(acl_sizes.chunks) as chunks
+        from acl_sizes
+        where acl_sizes.acl_id = any (lists)
+        group by acl_sizes.language
+    ) as by_language;
     if coalesce(media_types, only_languages) is not null or coalesce(modified_since, modified_until) is not null
         or uri_prefix is not null or metadata_filter is not null
     then

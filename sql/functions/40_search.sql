@@ -108,7 +108,8 @@ begin
         left join chunk_vectors using (chunk_key)
         left join chunk_terms using (chunk_key)
     ),
-    spread as (
+    -- Once, not for each candidate.
+    spread as materialized (
         select avg(nearness) as usual_nearness, nullif(stddev_pop(nearness), 0) as nearness_spread,
             avg(relevance) as usual_relevance, nullif(stddev_pop(relevance), 0) as relevance_spread
         from united
@@ -136,7 +137,6 @@ begin
         from fused
         join chunks using (chunk_key)
         join documents on documents.doc_key = chunks.doc_key
-        where chunks.acl_id = any (scope.lists) and documents.acl_id = any (scope.lists)
         order by fused.score desc, documents.document_hash, chunks.local_id
         limit least(greatest(k, 0), 1000)
     )
@@ -168,6 +168,8 @@ begin
         select documents.section_starts[array_position(documents.section_ids, sections.section_id)] as at
     ) as start
     join rag.confirmed_sources(only_sources) as confirmed on confirmed.source = documents.source
+    -- Both halves admitted them by their own copies of the list.
+    where chunks.acl_id = any (scope.lists) and documents.acl_id = any (scope.lists)
     order by best.score desc, best.document_hash, best.local_id;
     -- Another generation became live while this ran, and some of what it called read that one.
     if rag.own_generation() <> own then
@@ -180,9 +182,13 @@ begin
             'as_of', (
                 select state.as_of
                 from rag.index_state(array(
-                    select distinct access_lists.source
-                    from rag.access_lists
-                    where access_lists.acl_id = any (scope.lists)
+                    select sources.source
+                    from rag.sources
+                    where exists (
+                        select from rag.access_lists
+                        where access_lists.source = sources.source
+                          and (access_lists.acl_id in (select unnest(scope.lists))) is true
+                    )
                 )) as state
             ),
             'visible_chunks', scope.visible,
