@@ -1,6 +1,6 @@
 """Sessions on the live generation: each transaction is read only, sees one snapshot, and notices a flip."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
@@ -63,6 +63,19 @@ class Sessions:
         if live.generation != generation:
             self._live = live
             raise AnotherGeneration
+
+    def may_read(self, chunk_ids: Sequence[str], principals: Sequence[str], generation: int) -> bool:
+        """Tell whether all of these chunks are there, and a caller may read them. Raises as `transaction` does."""
+        asked = {"chunk_ids": list(chunk_ids), "principals": list(principals)}
+        with self.transaction(generation) as connection:
+            return connection.execute(self.queries["may_read"], asked).fetchone() == (True,)
+
+    def deployment(self) -> str:
+        """Return the name of this database among all that there are; a replica has the same."""
+        with self.transaction() as connection:
+            row = connection.execute(self.queries["deployment"]).fetchone()
+        assert row is not None
+        return row[0]
 
     @contextmanager
     def transaction(self, generation: int | None = None) -> Iterator[Connection[Any]]:

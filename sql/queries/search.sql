@@ -31,3 +31,11 @@ from rag.search_plan(
 select document_id, source, uri, title, modified_at, stale, heading_path, text, "position", is_hit, hit_start, hit_end,
     earlier, later
 from rag."window"(%(chunk_id)s::text, %(principals)s::text[], %(before)s::int, %(after)s::int)
+
+-- name: may_read
+-- Whether chunks are still there, and the caller may read all of them.
+select rag.may_read(%(chunk_ids)s::text[], %(principals)s::text[])
+
+-- name: deployment
+-- Which database this is, of all that there are: what is kept for it elsewhere is named by it. A replica says the same.
+select format('%s/%s', system_identifier, oid) from pg_control_system(), pg_database where datname = current_database()

@@ -4,6 +4,7 @@ Keys begin with the identity of the database, so that two deployments may share 
 `_AT_MOST_SECONDS` and none raises; after a failure nothing is asked for `_LEFT_ALONE_SECONDS`.
 """
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 URL_VARIABLE = "RAG_REDIS_URL"
+"""The environment variable that names the server; a secret may be in it."""
 _STEP_SECONDS = 0.1
 """To connect, and for each piece of a reply."""
 _AT_MOST_SECONDS = 0.25
@@ -37,10 +39,10 @@ class AnswerCache:
     ) -> None:
         """Take a client whose calls end soon.
 
-        `namespace` is the deployment's own word. Answers live for `seconds`; one larger than `most_bytes` is not kept.
+        `namespace` names the deployment. Answers live for `seconds`; one larger than `most_bytes` is not kept.
         """
         self._client = client
-        self._prefix = f"rag-pipeline:{namespace}:"
+        self._prefix = f"rag-pipeline:{hashlib.sha256(namespace.encode()).hexdigest()[:16]}:"
         self._milliseconds = max(1, round(seconds * 1000))
         self._most_bytes = most_bytes
         self._breaker = breaker or Breaker(_LEFT_ALONE_SECONDS)
@@ -159,6 +161,11 @@ def _in_time(ask: Callable[[], Any], seconds: float) -> Any:
     return answer
 
 
+def is_named(environ: Mapping[str, str]) -> bool:
+    """Tell whether there is to be a cache."""
+    return bool(environ.get(URL_VARIABLE, "").strip())
+
+
 def open_cache(
     namespace: str, seconds: float, most_bytes: int, environ: Mapping[str, str] = os.environ
 ) -> AnswerCache | None:
@@ -166,8 +173,7 @@ def open_cache(
 
     Raises `ConfigurationError` for an address that cannot be one, or when the client is not installed.
     """
-    url = environ.get(URL_VARIABLE, "").strip()
-    if not url:
+    if not is_named(environ):
         return None
     try:
         from redis import Redis
@@ -179,7 +185,7 @@ def open_cache(
         ) from error
     try:
         client = Redis.from_url(
-            url,
+            environ[URL_VARIABLE].strip(),
             socket_connect_timeout=_STEP_SECONDS,
             socket_timeout=_STEP_SECONDS,
             retry=Retry(NoBackoff(), 0),
