@@ -311,4 +311,5 @@ class Pipeline:
                 self.workspace,
                 [source.name for source in self.settings.sources],
                 self.settings.workspace.keep_days,
+                self.settings.queries.keep_days,
             )

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 _KINDS = ("ghosts", "missing", "different", "repaired")
 _HEADINGS = {name: name for name in ("source", "documents", *_KINDS, "quarantined")}
-_REMOVED = {"tombstones": "removed documents", "folders": "refresh folders", "blobs": "blobs", "vectors": "vectors"}
+_REMOVED = {
+    "tombstones": "removed documents",
+    "folders": "refresh folders",
+    "blobs": "blobs",
+    "vectors": "vectors",
+    "questions": "logged questions",
+}
 
 
 @click.command(short_help="Compare the index with a build from scratch.")
@@ -64,7 +70,7 @@ def _attention(outcome: "Done[Verification] | Failed") -> Sequence[str]:
 @click.command(short_help="Remove what nothing needs any more.")
 @as_json
 def housekeeping(as_json: bool) -> None:
-    """Remove documents, snapshots, blobs and vectors that have been unneeded for [workspace] keep_days."""
+    """Remove what has been unneeded for [workspace] keep_days, and old questions of the log."""
     from rag_pipeline.stages import Pipeline
 
     removed = asdict(Pipeline(load_settings()).housekeeping())

@@ -29,10 +29,13 @@ class Removed:
     folders: int
     blobs: int
     vectors: int
+    questions: int
 
 
-def remove_expired(connection: Connection[Any], workspace: Workspace, sources: list[str], days: int) -> Removed:
-    """Remove tombstones, snapshots, blobs and vectors that have been unneeded for `days`."""
+def remove_expired(
+    connection: Connection[Any], workspace: Workspace, sources: list[str], days: int, question_days: int
+) -> Removed:
+    """Remove tombstones, snapshots, blobs and vectors that have been unneeded for `days`, and older questions."""
     queries = statements("housekeeping")
     keep = {"days": days}
     tombstones = connection.execute(queries["purge_tombstones"], keep).rowcount
@@ -58,7 +61,8 @@ def remove_expired(connection: Connection[Any], workspace: Workspace, sources: l
     _mark_vectors(connection)
     vectors = connection.execute(queries["purge_vectors"], keep).rowcount
     connection.execute(queries["purge_reservations"])
-    return Removed(tombstones, len(expired) + len(abandoned), blobs, vectors)
+    questions = connection.execute(statements("query_log")["forget"], {"days": question_days}).rowcount
+    return Removed(tombstones, len(expired) + len(abandoned), blobs, vectors, questions)
 
 
 def _mark_vectors(connection: Connection[Any]) -> None:

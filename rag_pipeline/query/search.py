@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from rag_pipeline.query.answering import OnText
+    from rag_pipeline.query.query_log import QueryLog
     from rag_pipeline.query.rerank import Reranker
     from rag_pipeline.settings import Settings
 
@@ -64,12 +65,14 @@ class Index:
         self._models: OpensModels = models or Models(settings)
         self._opened_reranker: Reranker | None = None
         self._answering = Answering(settings)
+        self._log: QueryLog | None = None
 
     @classmethod
     @contextmanager
-    def connect(cls, settings: "Settings | None" = None) -> Iterator["Index"]:
+    def connect(cls, settings: "Settings | None" = None, log: bool = True) -> Iterator["Index"]:
         """Open the index of the settings (the nearest ``rag.toml``) and close it at the end of the block.
 
+        Without `log` what is asked is not written down, though ``[queries] log`` says so: for who only measures.
         Raises `ConfigurationError` when there is no such index, `TransientError` when it does not answer now.
         """
         from rag_pipeline.database.pool import reader_pool
@@ -79,7 +82,17 @@ class Index:
 
             settings = Settings.load()
         with reader_pool(settings) as pool:
-            yield cls(pool, settings)
+            index = cls(pool, settings)
+            if not (log and settings.queries.log):
+                yield index
+                return
+            from rag_pipeline.query.query_log import QueryLog
+
+            index._log = QueryLog(settings)
+            try:
+                yield index
+            finally:
+                index._log.close()
 
     def search(
         self,
@@ -101,6 +114,15 @@ class Index:
         indexed yet or the model of the index cannot be opened, `TransientError` when it does not answer now, and
         `PermanentError` when the service has another model than the index was made with.
         """
+        hits = self._found(text, caller, k, filters, rerank, explain, plan)
+        if self._log is not None:
+            self._log.add_search(text, caller, filters, hits)
+        return hits
+
+    def _found(
+        self, text: str, caller: Caller, k: int, filters: Filters, rerank: bool | None, explain: bool, plan: bool
+    ) -> Hits:
+        """Search, as `search` says, for whoever writes down himself what was asked."""
         if not text.strip():
             raise ValueError("the question is empty")
         if len(text) > MAX_CHARACTERS:
@@ -130,8 +152,10 @@ class Index:
         they come. A model that fails is a note in the answer; this raises as `search` does.
         """
         begun = time.monotonic()
-        hits = self.search(text, caller=caller, k=k, filters=filters, rerank=rerank)
+        hits = self._found(text, caller, k, filters, rerank, explain=False, plan=False)
         answer = self._answering.answer(text, hits, on_text)
+        if self._log is not None:
+            self._log.add_answer(text, caller, filters, answer)
         return replace(answer, seconds=time.monotonic() - begun)
 
     def _search(

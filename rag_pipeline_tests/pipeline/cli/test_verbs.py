@@ -233,7 +233,7 @@ def test_rollback_lists_the_snapshots_to_go_back_to(folder: Path) -> None:
 
 def test_housekeeping_tells_what_it_removed(folder: Path) -> None:
     refreshed()
-    assert answer("housekeeping") == {"tombstones": 0, "folders": 0, "blobs": 0, "vectors": 0}
+    assert answer("housekeeping") == {"tombstones": 0, "folders": 0, "blobs": 0, "vectors": 0, "questions": 0}
     assert run("housekeeping").stdout.startswith("removed 0 ")
 
 
