@@ -57,7 +57,11 @@ class Budget:
                 f"nobody knows what the model {name} costs, so that [budget] cannot be kept; "
                 f'add its price in dollars per million tokens: [budget.prices] "{name}" = …'
             )
-        if cost := self.price.cost(tokens):
+        self.reserve_usd(self.price.cost(tokens))
+
+    def reserve_usd(self, cost: Decimal) -> None:
+        """Set aside dollars that a request can cost at most. Raises `BudgetExhausted` when they could pass a budget."""
+        if cost and not self._unbounded:
             # Others must see it before the request is sent.
             assert self._connection.info.transaction_status == TransactionStatus.IDLE
             with self._connection.transaction():
@@ -69,13 +73,17 @@ class Budget:
 
         `reserved` tokens are free again; `charged` ones are in the ledger, 0 for a request that was not charged.
         """
-        if self._unbounded or self.price is None:
+        if self.price is not None:
+            self.spend_usd(self.price.cost(reserved), self.price.cost(charged))
+
+    def spend_usd(self, reserved: Decimal, charged: Decimal) -> None:
+        """Settle dollars, as `spend` does tokens."""
+        if self._unbounded:
             return
-        freed = self.price.cost(reserved)
         self._connection.execute(
-            statements("budget")["settle"], {"reservation_id": self._reservation, "cost_usd": freed}
+            statements("budget")["settle"], {"reservation_id": self._reservation, "cost_usd": reserved}
         )
-        self._committed += self.price.cost(charged) - freed
+        self._committed += charged - reserved
 
     def close(self) -> None:
         """Forget the reservation, unless something was never settled: that may have been charged."""

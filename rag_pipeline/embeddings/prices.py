@@ -1,4 +1,4 @@
-"""What a model charges for a token: one dated table, ``prices.toml``, which ``[budget.prices]`` overrides.
+"""What a model charges for a token: one dated table, ``prices.toml``; ``[budget.prices]`` and ``[answers]`` override it.
 
 Models that run on this machine cost nothing. A hosted model that neither list names has no price: then its
 cost is unknown, which is not the same as nothing.
@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 _PER_MILLION = Decimal(1_000_000)
 _SMALLEST = Decimal("1e-9")
@@ -35,6 +36,21 @@ class Price:
     def cost(self, tokens: int) -> Decimal:
         """Return the dollars for so many tokens, to a billionth, as the ledger keeps them."""
         return (tokens * self.usd_per_million / _PER_MILLION).quantize(_SMALLEST)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrice:
+    """Dollars per million tokens that a model reads, and that it writes; `date` and `source` as of a `Price`."""
+
+    model: str
+    input_usd: Decimal
+    output_usd: Decimal
+    date: date | None
+    source: str
+
+    def cost(self, read: int, wrote: int) -> Decimal:
+        """Return the dollars for so many tokens, to a billionth, as the ledger keeps them."""
+        return ((read * self.input_usd + wrote * self.output_usd) / _PER_MILLION).quantize(_SMALLEST)
 
 
 def price(model: str, given: Mapping[str, Decimal] = _NONE) -> Price | None:
@@ -67,13 +83,43 @@ def hosted_name(model: str, revision: str, dimensions: int) -> str:
     return name if api_name(name) is not None else f"{model}#/{dimensions}"
 
 
+def chat_price(model: str, input_usd: Decimal | None, output_usd: Decimal | None) -> ChatPrice | None:
+    """Return the price of a model that writes answers; None when nobody knows it.
+
+    What the settings say, if they do, is stronger than the packaged list.
+    """
+    if input_usd is not None and output_usd is not None:
+        return ChatPrice(model, input_usd, output_usd, None, "[answers] of rag.toml")
+    return chat_price_list().get(model)
+
+
+@cache
+def chat_price_list() -> Mapping[str, ChatPrice]:
+    """Return the packaged prices of models that write, by model."""
+    return MappingProxyType(
+        {
+            row["model"]: ChatPrice(
+                row["model"],
+                row["usd_per_million_input_tokens"],
+                row["usd_per_million_output_tokens"],
+                row["date"],
+                row["source"],
+            )
+            for row in _table()["chat"]
+        }
+    )
+
+
 @cache
 def price_list() -> Mapping[str, Price]:
     """Return the packaged prices by model."""
-    table = tomllib.loads(Path(__file__).with_name("prices.toml").read_text("utf-8"), parse_float=Decimal)
     return MappingProxyType(
         {
             row["model"]: Price(row["model"], row["usd_per_million_tokens"], row["date"], row["source"])
-            for row in table["prices"]
+            for row in _table()["prices"]
         }
     )
+
+
+def _table() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("prices.toml").read_text("utf-8"), parse_float=Decimal)

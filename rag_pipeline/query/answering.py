@@ -1,25 +1,15 @@
-"""From hits to an answer: abstain, quote, or have a model write and check what it cites."""
+"""From hits to an answer: say that it is not known, quote, or have a model write and check what it cites."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from decimal import Decimal
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from rag_pipeline.query.answer import NOT_KNOWN, Answer, Citation
+from rag_pipeline.query.answer import Answer
 from rag_pipeline.query.hits import Hits
+from rag_pipeline.query.unwritten import not_known, quoted
 
 if TYPE_CHECKING:
+    from rag_pipeline.query.writing import OnText, Writer
     from rag_pipeline.settings import Settings
-
-OnText = Callable[[str], None]
-"""Called with the pieces of an answer as they come; together they are its text."""
-
-_QUOTED = 3
-"""Passages that are quoted where no model writes."""
-
-_NOTHING = "nothing was found among what this caller may read, so no model was asked"
-_WEAK = "what was found has too little to do with the question, so no model was asked"
-_QUOTATIONS = "no model wrote this: these are the best passages, quoted; [answers] model names one that writes answers"
 
 
 class Answering:
@@ -27,41 +17,29 @@ class Answering:
 
     def __init__(self, settings: "Settings") -> None:
         self._settings = settings
+        self._loading = Lock()
+        self._opened: Writer | None = None
 
-    def answer(self, question: str, hits: Hits, on_text: OnText | None = None) -> Answer:
+    def answer(self, question: str, hits: Hits, on_text: "OnText | None" = None) -> Answer:
         """Return the answer to a question of which these are the hits.
 
         A model that fails costs the answer, never the hits. `on_text` is called in the caller's thread. `seconds` is
-        left to whoever knows when the question was asked.
+        left to whoever knows when the question was asked. Raises `ConfigurationError` when the settings name no prompt
+        or address that could be used, or a budget that cannot be kept.
         """
         settings = self._settings.answers
         if not hits:
-            return _by_nobody(hits, NOT_KNOWN, abstained=True, note=_NOTHING)
+            return not_known(hits, "nothing was found among what this caller may read")
         if hits.evidence.score < settings.min_evidence:
-            return _by_nobody(hits, NOT_KNOWN, abstained=True, note=_WEAK)
-        return _quoted(hits)
+            return not_known(hits, "what was found has too little to do with the question")
+        if settings.model is None:
+            return quoted(hits, "[answers] model names one that writes answers")
+        return self._writer(settings.model).answer(question, hits, on_text)
 
+    def _writer(self, model: str) -> "Writer":
+        with self._loading:
+            if self._opened is None:
+                from rag_pipeline.query.writing import Writer
 
-def _quoted(hits: Hits) -> Answer:
-    """Quote the best hits, each with its citation."""
-    best = [Citation.of(number, hit, hits.as_of) for number, hit in enumerate(hits[:_QUOTED], 1)]
-    text = "\n\n".join(f"“{citation.quote}” [{citation.number}]" for citation in best)
-    return replace(_by_nobody(hits, text, abstained=False, note=_QUOTATIONS), citations=tuple(best))
-
-
-def _by_nobody(hits: Hits, text: str, *, abstained: bool, note: str) -> Answer:
-    """Return an answer that no model wrote."""
-    return Answer(
-        answer=text,
-        abstained=abstained,
-        citations=(),
-        cached=False,
-        as_of=hits.as_of,
-        model=None,
-        tokens=0,
-        cost_usd=Decimal(0),
-        seconds=0.0,
-        hits=hits,
-        notes=(*hits.notes, note),
-        prompt_version=None,
-    )
+                self._opened = Writer(self._settings, model)
+            return self._opened

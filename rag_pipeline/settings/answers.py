@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rag_pipeline.settings.sections import Section, open_address
 
@@ -45,3 +45,9 @@ class Answers(Section):
     cache_hours: float = Field(
         default=24, gt=0, le=8760, description="Hours that a written answer is kept, where RAG_REDIS_URL names a cache."
     )
+
+    @model_validator(mode="after")
+    def _both_prices(self) -> "Answers":
+        if (self.usd_per_million_input is None) != (self.usd_per_million_output is None):
+            raise ValueError("give both usd_per_million_input and usd_per_million_output, or neither")
+        return self
