@@ -16,6 +16,7 @@ as $$
 declare
     many   constant int := 5000;
     phrase text;
+    pattern text;
     spoken text;
     words  int[];
     held   bigint[];
@@ -71,6 +72,7 @@ begin
     for phrase in
         select found.match[1] from regexp_matches(question, '["“„«]([^"“”„«»]+)["”“»]', 'g') as found (match)
     loop
+        pattern := rag.phrase_pattern(phrase);
         held := '{}';
         searched := false;
         foreach spoken in array languages loop
@@ -86,9 +88,7 @@ begin
                 where chunk_terms.places @> words and chunk_terms.acl_id = any (lists)
                   and chunk_terms.language = spoken
                   and (documents is null or chunk_terms.doc_key = any (documents))
-                  and strpos(
-                      rag.spelled(rag.found_by(whole.title, sections.heading_path, chunks.text)), rag.spelled(phrase)
-                  ) > 0
+                  and lower(rag.found_by(whole.title, sections.heading_path, chunks.text)) ~ pattern
                 limit many + 1
             );
         end loop;

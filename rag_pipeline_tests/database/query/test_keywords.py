@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections import Counter
 from typing import Any, LiteralString
 
@@ -19,7 +20,7 @@ PUBLIC, ENG = Access(("public",)), Access(("group:eng",))
 VOCABULARY = [f"{first}{second}" for first in "bcdfghjklm" for second in ("azo", "ivu", "uko", "eta", "omy")]
 CANDIDATES = """
     select chunk_keys, scores, complete, wanted from rag.keyword_candidates(
-        %(question)s, array['english'], %(lists)s, null, null, 1000000, %(depth)s, %(affordable)s
+        %(question)s, array['english'], %(lists)s, null, null, %(visible)s, %(depth)s, %(affordable)s
     )
 """
 
@@ -54,11 +55,11 @@ def varied(settings: Settings) -> Settings:
 
 
 def bm25(
-    chunks: dict[int, Counter[str]], everywhere: dict[int, Counter[str]], terms: list[str], average: float
+    chunks: dict[int, Counter[str]], everywhere: dict[int, Counter[str]], terms: list[str], total: int, average: float
 ) -> dict[int, float]:
-    """The scores that are not zero; frequencies and number of chunks are those of the whole index."""
+    """The scores that are not zero; frequencies and the total of chunks are those of the whole index."""
     df = {term: sum(term in chunk for chunk in everywhere.values()) for term in terms}
-    rarity = {term: math.log(1 + (len(everywhere) - n + 0.5) / (n + 0.5)) for term, n in df.items() if n}
+    rarity = {term: math.log(1 + (total - n + 0.5) / (n + 0.5)) for term, n in df.items() if n}
     scores = {
         key: sum(
             rarity[term] * chunk[term] * 2.2 / (chunk[term] + 1.2 * (0.25 + 0.75 * chunk.total() / average))
@@ -70,10 +71,13 @@ def bm25(
     return {key: score for key, score in scores.items() if score}
 
 
+@pytest.mark.parametrize("total", [300, 100_000])
 @pytest.mark.parametrize("depth", [1, 10, 50])
-def test_the_best_by_bounds_are_the_best_of_all(varied: Settings, depth: int) -> None:
+def test_the_best_by_bounds_are_the_best_of_all(varied: Settings, depth: int, total: int) -> None:
+    """In an index of 300 chunks, and as if it had many more, of which a small part is visible."""
     chance = random.Random(depth)
     with owner(varied) as connection:
+        connection.execute("update keyword_state set chunks = %s", [total])
         rows = connection.execute(
             "select chunk_key, chunk_terms.acl_id, array_agg(lexeme), array_agg(cardinality(positions)) "
             "from chunk_terms join chunks using (chunk_key) join sections using (section_id) "
@@ -90,12 +94,13 @@ def test_the_best_by_bounds_are_the_best_of_all(varied: Settings, depth: int) ->
             admitted = [*lists] if number % 2 else [next(iter(lists))]
             visible = {key: everywhere[key] for acl_id in admitted for key in lists[acl_id]}
             asked = {"question": " ".join(words), "lists": admitted, "depth": depth}
+            asked["visible"] = 1_000_000 if total == 300 else 5_000
             asked["affordable"] = chance.choice([10, 50, 100, 15_000])
             row = connection.execute(CANDIDATES, asked).fetchone()
             assert row
             keys, found, complete, wanted = row
             terms = connection.execute("select lexeme from unnest(rag.terms('english', %s))", [asked["question"]])
-            scores = bm25(visible, everywhere, [term for (term,) in terms], average[0])
+            scores = bm25(visible, everywhere, [term for (term,) in terms], total, average[0])
             best = sorted(scores.values(), reverse=True)[:depth]
             assert found == pytest.approx([scores[key] for key in keys], rel=1e-4)
             assert found == sorted(found, reverse=True)
@@ -103,8 +108,9 @@ def test_the_best_by_bounds_are_the_best_of_all(varied: Settings, depth: int) ->
                 assert found == pytest.approx(best, rel=1e-4), words
             left_out = len(wanted) < len(words)
             ways["complete" if complete else "not", "some words" if left_out else "all words"] += 1
-    # The fiftieth of three hundred scores little: then all words are needed, or the answer is not complete.
-    some = {("complete", "some words")} if depth < 50 else set[tuple[str, str]]()
+    # The fiftieth of three hundred scores little: then all words are needed, or the answer is not complete. In a larger
+    # index rare words are worth more.
+    some = {("complete", "some words")} if depth < 50 or total > 300 else set[tuple[str, str]]()
     assert ways.keys() == {("complete", "all words"), ("not", "some words")} | some, ways
 
 
@@ -180,6 +186,46 @@ def test_a_quoted_phrase_narrows_to_where_it_stands(settings: Settings) -> None:
         assert without.notes == nowhere.notes
         assert "quoted words" in without.notes[0]
         assert {hit.document_id for hit in without} == {"phrase.md", "words.md"}
+
+
+def test_a_phrase_is_its_words_next_to_each_other_as_they_are_spelled(settings: Settings) -> None:
+    settings = refreshed(settings, {"page.md": Entry("A page.", PUBLIC)})
+    chance = random.Random(3)
+    pieces = [
+        "grace",
+        "Grace",
+        "period",
+        "GRACE",
+        "Straße",
+        "x",
+        "1",
+        " ",
+        " ",
+        " ",
+        "-",
+        "_",
+        ".*",
+        "(",
+        "\\",
+        "\n",
+        "’",
+    ]
+
+    def words(text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.lower())
+
+    found = Counter[bool]()
+    with owner(settings) as connection:
+        for _ in range(2000):
+            text, phrase = ("".join(chance.choices(pieces, k=chance.randint(1, k))) for k in (14, 5))
+            sought, there = words(phrase), words(text)
+            if not sought:
+                continue
+            row = connection.execute("select lower(%s) ~ rag.phrase_pattern(%s)", [text, phrase]).fetchone()
+            stands = any(there[at : at + len(sought)] == sought for at in range(len(there)))
+            assert row == (stands,), (text, phrase)
+            found[stands] += 1
+    assert min(found[True], found[False]) > 100
 
 
 def test_each_document_is_read_in_its_language(settings: Settings) -> None:
