@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +34,9 @@ _AT_ONCE = 100
 _KEPT_IDS = 10
 _PAUSE_SECONDS = 30.0
 """How long nothing is tried after a failure."""
+
+_GATHER_SECONDS = 0.25
+"""So that many questions are one transaction, mostly written when their answers are out."""
 
 _CLOSING_SECONDS = 2.0
 _SESSION = {"default_transaction_read_only": "off", "synchronous_commit": "off", "statement_timeout": "10s"}
@@ -94,6 +97,7 @@ class QueryLog:
         self._settings = settings
         self._waiting: Queue[Asked | None] = Queue(_WAITING)
         self._starting = Lock()
+        self._closing = Event()
         self._thread: Thread | None = None
         self._not_before = 0.0
 
@@ -120,6 +124,7 @@ class QueryLog:
         """Write what still waits, for a moment at most."""
         if self._thread is None:
             return
+        self._closing.set()
         try:
             self._waiting.put(None, timeout=_CLOSING_SECONDS)
         except Full:
@@ -157,6 +162,7 @@ class QueryLog:
         """Wait for a record and take what has come with it; say whether that was the last."""
         records: list[Asked] = []
         waiting = self._waiting.get()
+        self._closing.wait(_GATHER_SECONDS)
         while waiting is not None:
             records.append(waiting)
             if len(records) == _AT_ONCE:
