@@ -26,6 +26,7 @@ from rag_pipeline.query.models import Models, OpensModels
 from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.question import Caller, Filters
 from rag_pipeline.query.sessions import Sessions, asked_anew, live_generation
+from rag_pipeline.query.tracing import open_traces
 from rag_pipeline.query.windows import merged_windows
 from rag_pipeline.storable import storable
 
@@ -56,7 +57,8 @@ class Index:
     ) -> None:
         """Take a pool of read-only sessions of role rag_reader.
 
-        Other `models` and `queries` are for whoever searches what is not published yet.
+        Other `models` and `queries`, in place of ``statements("search")``, are for whoever searches what is not
+        published yet.
         """
         self._pool = pool
         self._sessions = Sessions(pool, queries)
@@ -65,6 +67,7 @@ class Index:
         self._models: OpensModels = models or Models(settings)
         self._opened_reranker: Reranker | None = None
         self._answering = Answering(settings)
+        self._traces = open_traces(settings.tracing)
         self._log: QueryLog | None = None
 
     @classmethod
@@ -123,6 +126,16 @@ class Index:
         self, text: str, caller: Caller, k: int, filters: Filters, rerank: bool | None, explain: bool, plan: bool
     ) -> Hits:
         """Search, as `search` says, for whoever writes down himself what was asked."""
+        with self._traces.span("search", text) as span:
+            hits = self._checked(text, caller, k, filters, rerank, explain, plan)
+            span.note(k=k, hits=len(hits), reranked=hits.reranked)
+            span.layers(hits.layers)
+        return hits
+
+    def _checked(
+        self, text: str, caller: Caller, k: int, filters: Filters, rerank: bool | None, explain: bool, plan: bool
+    ) -> Hits:
+        """Search for what can be meant. Raises `ValueError` for what cannot."""
         if not text.strip():
             raise ValueError("the question is empty")
         if len(text) > MAX_CHARACTERS:
@@ -152,8 +165,18 @@ class Index:
         they come. A model that fails is a note in the answer; this raises as `search` does.
         """
         begun = time.monotonic()
-        hits = self._found(text, caller, k, filters, rerank, explain=False, plan=False)
-        answer = self._answering.answer(text, hits, on_text)
+        with self._traces.span("answer", text) as span:
+            hits = self._found(text, caller, k, filters, rerank, explain=False, plan=False)
+            answer = self._answering.answer(text, hits, on_text)
+            span.note(
+                abstained=answer.abstained,
+                cached=answer.cached,
+                citations=len(answer.citations),
+                model=answer.model,
+                prompt_version=answer.prompt_version,
+                tokens=answer.tokens,
+                cost_usd=None if answer.cost_usd is None else float(answer.cost_usd),
+            )
         if self._log is not None:
             self._log.add_answer(text, caller, filters, answer)
         return replace(answer, seconds=time.monotonic() - begun)

@@ -28,6 +28,7 @@ from rag_pipeline.settings.sources import (
     TicketsSettings,
     WebsiteSettings,
 )
+from rag_pipeline.settings.tracing import Tracing
 
 __all__ = [
     "DECIDES",
@@ -54,6 +55,7 @@ __all__ = [
     "SqlSettings",
     "TicketFields",
     "TicketsSettings",
+    "Tracing",
     "WebsiteSettings",
     "Workspace",
 ]

@@ -34,6 +34,7 @@ from rag_pipeline.settings.sections import (
 )
 from rag_pipeline.settings.service import Service
 from rag_pipeline.settings.sources import SOURCE_TYPES, AnySource
+from rag_pipeline.settings.tracing import Tracing
 
 FILE_NAME = "rag.toml"
 _ENVIRONMENT = re.compile(r"RAG_(?P<section>[A-Z]+)__(?P<key>[A-Z_]+)")
@@ -53,6 +54,7 @@ class Settings(Section):
     answers: Answers = Field(default_factory=lambda: Answers.model_validate({}))
     queries: Queries = Field(default_factory=lambda: Queries.model_validate({}))
     service: Service = Field(default_factory=lambda: Service.model_validate({}))
+    tracing: Tracing = Field(default_factory=lambda: Tracing.model_validate({}))
     sources: tuple[AnySource, ...] = ()
     folder: Path = Field(
         default_factory=Path.cwd, exclude=True, description="Folder of rag.toml; relative paths start here."

@@ -33,6 +33,7 @@ from rag_pipeline.settings import (
     Settings,
     SourceSettings,
     TicketFields,
+    Tracing,
     Workspace,
 )
 from rag_pipeline.settings.sources import SOURCE_TYPES
@@ -53,6 +54,7 @@ SECTIONS = {
     "answers": Answers,
     "queries": Queries,
     "service": Service,
+    "tracing": Tracing,
 }
 SOURCES = (SourceSettings, *(kind for kind in SourceSettings.__subclasses__() if kind.__module__.startswith("rag_")))
 REPEATED_WHERE_IT_APPLIES = {"json", "help"}

@@ -18,17 +18,21 @@ _NANO = Decimal("1e-9")
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """What a model wrote, as it wrote it, and what that took.
+    """What a model wrote, once its citations had been checked, and what that took.
 
-    `model` is what the service called itself. `tokens` are those read and written; `cost_usd` their dollars, rounded
-    to a billionth; None where nobody knew the price. `chunk_ids` are the chunks that the answer cites.
+    `chunk_ids` are the chunks that the text cites, that of ``[1]`` first. `abstained` says that the text is that the
+    documents do not hold it, and `notes` what one should know about the answer. `model` is what the service called
+    itself. `tokens` are those read and written; `cost_usd` their dollars, rounded to a billionth; None where nobody
+    knew the price.
     """
 
     text: str
+    chunk_ids: tuple[str, ...]
+    abstained: bool
+    notes: tuple[str, ...]
     model: str
     tokens: int
     cost_usd: Decimal | None
-    chunk_ids: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if self.cost_usd is not None:
@@ -39,10 +43,12 @@ def written(key: str, answer: CachedAnswer) -> bytes:
     """Return the bytes that are kept under a key."""
     contents = {
         "text": answer.text,
+        "chunk_ids": list(answer.chunk_ids),
+        "abstained": answer.abstained,
+        "notes": list(answer.notes),
         "model": answer.model,
         "tokens": answer.tokens,
         "nano_usd": None if answer.cost_usd is None else nano_usd(answer.cost_usd),
-        "chunk_ids": list(answer.chunk_ids),
     }
     return _canonical({"format": _FORMAT, "sha256": _seal(key, contents), "answer": contents})
 
@@ -68,16 +74,18 @@ def _answer(contents: Any) -> CachedAnswer | None:
     """Return the answer in decoded contents; None when they are of another shape."""
     if not isinstance(contents, dict):
         return None
-    text, model, tokens = contents["text"], contents["model"], contents["tokens"]
-    cost, chunk_ids = contents["nano_usd"], contents["chunk_ids"]
-    if not isinstance(text, str) or not isinstance(model, str) or not isinstance(chunk_ids, list):
+    text, chunk_ids, abstained = contents["text"], contents["chunk_ids"], contents["abstained"]
+    notes, model, tokens, cost = contents["notes"], contents["model"], contents["tokens"], contents["nano_usd"]
+    if not isinstance(text, str) or not isinstance(model, str) or not isinstance(abstained, bool):
         return None
-    if not _count(tokens) or not (cost is None or _count(cost)):
-        return None
-    if not all(isinstance(chunk_id, str) for chunk_id in chunk_ids):
+    if not (_texts(chunk_ids) and _texts(notes) and _count(tokens) and (cost is None or _count(cost))):
         return None
     dollars = None if cost is None else Decimal(cost).scaleb(-9)
-    return CachedAnswer(text, model, tokens, dollars, tuple(chunk_ids))
+    return CachedAnswer(text, tuple(chunk_ids), abstained, tuple(notes), model, tokens, dollars)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _count(value: Any) -> bool:
