@@ -40,7 +40,7 @@ class _Main(click.Group):
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rag-pipeline")
 def main() -> None:
-    """Keep a Postgres/pgvector index equal to its sources, and search it.
+    """Keep a Postgres/pgvector index equal to its sources, search it, and answer from it.
 
     Commands read rag.toml in the current folder or the nearest one above it.
     """
@@ -55,6 +55,7 @@ for _verb in (
     state.quarantine,
     usage.usage,
     ask.search,
+    ask.ask,
     audit.verify,
     audit.housekeeping,
     members.members,

@@ -1,16 +1,22 @@
 """The verbs that ask the index: always on behalf of somebody."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from rag_pipeline.cli.answers import Shown, print_answer
 from rag_pipeline.cli.hits import print_hits
 from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
 from rag_pipeline.cli.output import print_json
+
+if TYPE_CHECKING:
+    from rag_pipeline.query import Caller, Filters
+    from rag_pipeline.settings import Settings
 
 
 class Moment(click.ParamType):
@@ -43,62 +49,54 @@ class JsonObject(click.ParamType):
         return found
 
 
-@click.command(short_help="Search on behalf of a caller.")
-@click.argument("text")
-@click.option(
-    "--as", "principals", metavar="P", multiple=True, help="Who asks: public, user:NAME or group:NAME; repeat for each."
+_ASKING = (
+    click.argument("text"),
+    click.option(
+        "--as",
+        "principals",
+        metavar="P",
+        multiple=True,
+        help="Who asks: public, user:NAME or group:NAME; repeat for each.",
+    ),
+    click.option("-k", default=10, show_default=True, help="How many hits, at most."),
+    source_option("Search only this source"),
+    click.option(
+        "--since", type=Moment(), metavar="T", help="Only documents modified since this date or time (ISO 8601)."
+    ),
+    click.option("--until", type=Moment(), metavar="T", help="Only documents modified before this date or time."),
+    click.option(
+        "--confirmed-since", type=Moment(), metavar="T", help="Only sources listed completely since this time."
+    ),
+    click.option(
+        "--media-type", "media_types", metavar="M", multiple=True, help="Only this media type; may be repeated."
+    ),
+    click.option("--language", "languages", metavar="L", multiple=True, help="Only this language; may be repeated."),
+    click.option("--uri-prefix", metavar="URI", help="Only documents whose address begins like this."),
+    click.option(
+        "--where", type=JsonObject(), metavar="JSON", help="Only documents whose metadata contain this object."
+    ),
+    click.option("--rerank/--no-rerank", default=None, help="Have a cross-encoder re-rank, whatever rag.toml says."),
 )
-@click.option("-k", default=10, show_default=True, help="How many hits, at most.")
-@source_option("Search only this source")
-@click.option("--since", type=Moment(), metavar="T", help="Only documents modified since this date or time (ISO 8601).")
-@click.option("--until", type=Moment(), metavar="T", help="Only documents modified before this date or time.")
-@click.option("--confirmed-since", type=Moment(), metavar="T", help="Only sources listed completely since this time.")
-@click.option("--media-type", "media_types", metavar="M", multiple=True, help="Only this media type; may be repeated.")
-@click.option("--language", "languages", metavar="L", multiple=True, help="Only this language; may be repeated.")
-@click.option("--uri-prefix", metavar="URI", help="Only documents whose address begins like this.")
-@click.option("--where", type=JsonObject(), metavar="JSON", help="Only documents whose metadata contain this object.")
-@click.option("--rerank/--no-rerank", default=None, help="Have a cross-encoder re-rank, whatever rag.toml says.")
+"""What both verbs take: the question, who asks, and among what."""
+
+
+def _asking(verb: Callable[..., None]) -> Callable[..., None]:
+    return reduce(lambda decorated, option: option(decorated), reversed(_ASKING), verb)
+
+
+@click.command(short_help="Search on behalf of a caller.")
+@_asking
 @click.option("--explain", is_flag=True, help="Say what each layer kept, dropped and took, and why.")
 @click.option("--plan", is_flag=True, help="--explain, and the plans of the SQL.")
 @as_json
-def search(
-    text: str,
-    principals: tuple[str, ...],
-    k: int,
-    names: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
-    confirmed_since: datetime | None,
-    media_types: tuple[str, ...],
-    languages: tuple[str, ...],
-    uri_prefix: str | None,
-    where: Mapping[str, Any] | None,
-    rerank: bool | None,
-    explain: bool,
-    plan: bool,
-    as_json: bool,
-) -> None:
+def search(text: str, k: int, rerank: bool | None, explain: bool, plan: bool, as_json: bool, **asked: Any) -> None:
     """Search the index for TEXT, among what the caller may read. Words in "quotation marks" must follow each other."""
-    if not principals:
-        raise click.UsageError(
-            "say on whose behalf: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
-            "nothing is shown that they may not read"
-        )
-    from rag_pipeline.query import Caller, Filters, Index
+    _expect_a_caller(asked)
+    from rag_pipeline.query import Index
 
     settings = load_settings()
     try:
-        caller = Caller(*principals)
-        filters = Filters(
-            sources=chosen(settings, names) if names else None,
-            media_types=media_types or None,
-            uri_prefix=uri_prefix,
-            languages=languages or None,
-            modified_since=since,
-            modified_until=until,
-            confirmed_since=confirmed_since,
-            where=where,
-        )
+        caller, filters = _who_and_what(settings, **asked)
         with Index.connect(settings) as index:
             hits = index.search(text, caller=caller, k=k, filters=filters, rerank=rerank, explain=explain, plan=plan)
     except ValueError as error:
@@ -114,3 +112,67 @@ def search(
         print_json(found | ({"explanation": asdict(hits.explanation)} if hits.explanation else {}))
     else:
         print_hits(hits)
+
+
+@click.command(short_help="Answer a question on behalf of a caller.")
+@_asking
+@as_json
+def ask(text: str, k: int, rerank: bool | None, as_json: bool, **asked: Any) -> None:
+    """Answer the question TEXT from what the caller may read, with citations; or say that it is not known.
+
+    A model writes the answer if [answers] model names one, else the best passages are quoted.
+    """
+    _expect_a_caller(asked)
+    from rag_pipeline.query import Index
+
+    settings = load_settings()
+    shown = Shown()
+    try:
+        caller, filters = _who_and_what(settings, **asked)
+        with Index.connect(settings) as index:
+            on_text = None if as_json else shown.add
+            answer = index.answer(text, caller=caller, k=k, filters=filters, rerank=rerank, on_text=on_text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        values = {name: getattr(answer, name) for name in type(answer).__dataclass_fields__}
+        cost = None if answer.cost_usd is None else float(answer.cost_usd)
+        citations = [asdict(citation) for citation in answer.citations]
+        print_json(values | {"cost_usd": cost, "citations": citations, "hits": [asdict(hit) for hit in answer.hits]})
+    else:
+        print_answer(answer, shown)
+
+
+def _expect_a_caller(asked: Mapping[str, Any]) -> None:
+    if not asked["principals"]:
+        raise click.UsageError(
+            "say on whose behalf: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
+            "nothing is shown that they may not read"
+        )
+
+
+def _who_and_what(
+    settings: "Settings",
+    principals: tuple[str, ...],
+    names: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    confirmed_since: datetime | None,
+    media_types: tuple[str, ...],
+    languages: tuple[str, ...],
+    uri_prefix: str | None,
+    where: Mapping[str, Any] | None,
+) -> "tuple[Caller, Filters]":
+    """Return who asks, and among what. Raises `ValueError` for what cannot be meant."""
+    from rag_pipeline.query import Caller, Filters
+
+    return Caller(*principals), Filters(
+        sources=chosen(settings, names) if names else None,
+        media_types=media_types or None,
+        uri_prefix=uri_prefix,
+        languages=languages or None,
+        modified_since=since,
+        modified_until=until,
+        confirmed_since=confirmed_since,
+        where=where,
+    )

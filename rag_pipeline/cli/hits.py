@@ -32,14 +32,14 @@ def print_hits(hits: "Hits") -> None:
         _print_hit(number, hit)
     if not hits:
         click.echo("no hit among what this caller may read")
-    click.echo(_freshness(hits))
+    click.echo(freshness(hits))
     if hits.explanation:
         click.echo()
         print_explanation(hits.explanation)
     print_notes(hits.notes)
 
 
-def _freshness(hits: "Hits") -> str:
+def freshness(hits: "Hits") -> str:
     """Say how old the index is; of sources that hold nothing for a caller he is not told, nor that there are any."""
     if hits.as_of:
         return f"index as of {hits.as_of.isoformat(timespec='seconds')}"
@@ -67,15 +67,15 @@ def _print_hit(number: int, hit: "Hit") -> None:
     click.secho(f"{number}. {printable(place or hit.document_id)}", bold=True)
     modified = f", modified {age(hit.modified_at)}" if hit.modified_at else ""
     stale = ", not confirmed for long" if hit.stale else ""
-    click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{printable(_spot(hit.place))}{modified}{stale}")
-    for line in _excerpt(hit.text):
+    click.echo(f"   {printable(hit.source)}: {printable(hit.uri)}{printable(spot(hit.place))}{modified}{stale}")
+    for line in excerpt(hit.text):
         click.echo(f"   {line}")
     if hit.twins:
         click.echo(f"   (and {len(hit.twins)} that say nearly the same)")
     click.echo()
 
 
-def _spot(place: Mapping[str, Any]) -> str:
+def spot(place: Mapping[str, Any]) -> str:
     """Say where in its source a hit is: pages, lines, or who spoke when."""
     words: list[str] = []
     for name, singular in (("pages", "page"), ("lines", "line")):
@@ -89,7 +89,7 @@ def _spot(place: Mapping[str, Any]) -> str:
     return "".join(words)
 
 
-def _excerpt(text: str) -> list[str]:
+def excerpt(text: str) -> list[str]:
     """Return the first lines of a text, indented as they are and wrapped to the terminal."""
     width = shutil.get_terminal_size().columns - 3
     lines: list[str] = []

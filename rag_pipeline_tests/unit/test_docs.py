@@ -17,7 +17,7 @@ from rag_pipeline.handover import Published
 from rag_pipeline.index.housekeeping import Removed
 from rag_pipeline.index.migration import Flip, MigrationStatus, Plan, SourceProgress
 from rag_pipeline.index.verify import Verification
-from rag_pipeline.query import Hit
+from rag_pipeline.query import Answer, Citation, Hit
 from rag_pipeline.settings import (
     Answers,
     Budget,
@@ -127,6 +127,8 @@ def test_no_command_is_documented_that_does_not_exist() -> None:
         ("verify", Verification),
         ("housekeeping", Removed),
         ("search", Hit),
+        ("ask", Answer),
+        ("ask", Citation),
         ("migrate plan", Plan),
         ("migrate status", MigrationStatus),
         ("migrate status", SourceProgress),
