@@ -17,6 +17,7 @@ from rag_pipeline.database.connection import connect
 from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.prices import price
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.evaluation.gate import open_gate
 from rag_pipeline.index.flip import Gate, drop_generation, flip
 from rag_pipeline.index.generations import (
     Generation,
@@ -38,7 +39,7 @@ _NONE_BUILT = "no generation is being built; build one: rag-pipeline migrate sta
 
 
 class Migration:
-    """The generations of one index. `gate` is asked before one is published, and raises what speaks against it."""
+    """The generations of one index. `gate` is asked instead of that of the settings before one is published."""
 
     def __init__(
         self,
@@ -161,8 +162,13 @@ class Migration:
         with connect(self.pipeline.settings, role="rag_owner") as connection:
             use_generation(connection, building.number)
             connection.execute(statements("flip")["analyze_generation"])
+        wanted = not force and self._gate is None
+        gate = open_gate(self.pipeline.settings, self.pipeline.targets.embedder_of(building)) if wanted else None
         with self.pipeline.working(building.number) as (connection, _):
-            return flip(connection, live, building, "retired", check=not force, gate=self._gate)
+            if gate is None:
+                return flip(connection, live, building, "retired", check=not force, gate=self._gate)
+            with gate.recorded(connection, "migration", self.pipeline.run_id):
+                return flip(connection, live, building, "retired", check=True, gate=gate.at_flip)
 
     def rollback(self) -> Flip:
         """Make the generation live again that was before this one; that becomes one that is built, and follows.

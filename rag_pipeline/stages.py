@@ -26,11 +26,13 @@ from rag_pipeline.embeddings.lookup import count_missing_tokens, look_up
 from rag_pipeline.embeddings.prices import price
 from rag_pipeline.embeddings.store import embed_missing
 from rag_pipeline.errors import ConfigurationError, PermanentError, StateMoved, TransientError
+from rag_pipeline.evaluation.compare import Verdict
+from rag_pipeline.evaluation.gate import open_gate
 from rag_pipeline.handover import Changes, Chunked, Embedded, Hashes, Published, Snapshot
 from rag_pipeline.index.flip import narrow_frozen
 from rag_pipeline.index.generations import Generation, generations, in_state, use_generation
 from rag_pipeline.index.housekeeping import Removed, remove_expired
-from rag_pipeline.index.publish import Written, publish, summary
+from rag_pipeline.index.publish import Gate, Written, is_quiet, publish, summary
 from rag_pipeline.index.vector_index import maintain_graph
 from rag_pipeline.index.verify import Verification, compare, recount
 from rag_pipeline.progress import Progress, silent
@@ -52,6 +54,8 @@ class Pipeline:
         self.progress = progress
         self.workspace = Workspace(settings)
         self.targets = Targets(settings)
+        self.verdict: Verdict | None = None
+        """What the gate said of the last publication, if it was asked."""
 
     @property
     def embedder(self) -> Embedder:
@@ -166,7 +170,8 @@ class Pipeline:
         Where the live generation is refreshed no more, its readers follow: who lost a document loses it there, too.
         """
         with self.working() as (connection, generation):
-            published = publish(connection, self.workspace, embedded, generation, self.run_id, seconds)
+            with self._gated(connection, generation, embedded) as gate:
+                published = publish(connection, self.workspace, embedded, generation, self.run_id, seconds, gate=gate)
             live = in_state(generations(connection), "live") if generation.state == "building" else None
         if live is not None and live.readable:
             with self.working(self.targets.know(live).number) as (connection, _):
@@ -175,6 +180,21 @@ class Pipeline:
         if published.revision == embedded.chunked.changes.revision:
             self.workspace.remove_folder(folder)
         return published
+
+    @contextmanager
+    def _gated(self, connection: Connection[Any], generation: Generation, embedded: Embedded) -> Iterator[Gate | None]:
+        """Give the gate of the settings; None where it is off, or nothing that readers see would change."""
+        self.verdict = gate = None
+        if generation.state == "live" and not is_quiet(embedded):
+            gate = open_gate(self.settings, self.targets.embedder_of(generation))
+        if gate is None:
+            yield None
+            return
+        try:
+            with gate.recorded(connection, "refresh", self.run_id, embedded.chunked.changes.hashes.snapshot.source):
+                yield gate.at_refresh
+        finally:
+            self.verdict = gate.verdict
 
     def vector_index(self, mend: bool = False, number: int | None = None) -> str | None:
         """Build the graph over the vectors once there are many; with `mend`, also make it anew when much of it is dead.

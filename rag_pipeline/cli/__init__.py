@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, members, migrate, refresh, serve, setup, state, ui, usage
+from rag_pipeline.cli import ask, audit, database, evaluate, members, migrate, refresh, serve, setup, state, ui, usage
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
@@ -56,6 +56,7 @@ for _verb in (
     usage.usage,
     ask.search,
     ask.ask,
+    evaluate.evaluate,
     audit.verify,
     audit.housekeeping,
     members.members,

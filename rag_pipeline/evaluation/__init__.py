@@ -3,6 +3,6 @@
 A question of a golden set is asked as its caller would ask it, by the same search, and never sees more than he does.
 """
 
-from rag_pipeline.evaluation.golden import Expected, Question, read_golden_set
+from rag_pipeline.evaluation.golden import Expected, GoldenSet, Question, read_golden_set
 
-__all__ = ["Expected", "Question", "read_golden_set"]
+__all__ = ["Expected", "GoldenSet", "Question", "read_golden_set"]

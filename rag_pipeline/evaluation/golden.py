@@ -4,8 +4,9 @@ A set is read strictly, because a key that is misspelled or a question that is t
 nobody can compare; what is wrong is said with its file and line, all of it at once.
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ class Question:
     def unanswerable(self) -> bool:
         """Whether nothing that the caller may read answers it."""
         return not self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenSet:
+    """The questions of a file, its name, and a hash of what they are."""
+
+    name: str
+    digest: str
+    questions: tuple[Question, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "GoldenSet":
+        """Read a file. Raises as `read_golden_set` does."""
+        questions = read_golden_set(path)
+        plain = json.dumps([asdict(question) for question in questions], sort_keys=True)
+        return cls(path.name, hashlib.sha256(plain.encode()).hexdigest(), questions)
 
 
 def read_golden_set(path: Path) -> tuple[Question, ...]:

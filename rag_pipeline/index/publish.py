@@ -6,6 +6,7 @@ are not touched, and what must never be published is counted before the commit: 
 back, and readers notice nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
 
@@ -18,6 +19,9 @@ from rag_pipeline.handover import Embedded, Published
 from rag_pipeline.index.generations import Generation, expect_state, generations, look_into
 from rag_pipeline.parquet import read_tuples
 from rag_pipeline.workspace import Workspace
+
+Gate = Callable[[Connection[Any], Generation, str], None]
+"""Asked inside the transaction whether what was written for a source may be published; raises when not."""
 
 _DOCUMENT_TYPES = {
     "document_hash": "bytea",
@@ -110,13 +114,14 @@ def publish(
     run_id: str | None,
     seconds: float,
     equals_revision: int | None = None,
+    gate: Gate | None = None,
 ) -> Published:
     """Publish a refresh into a generation and record it.
 
     With `equals_revision` the refresh follows the live generation, whose state of that revision it makes this
-    one equal to; the manifest of the snapshot is then the live one's. Raises `StateMoved` when the source, or the
-    generation, is no longer in the state the refresh was computed from, and `PermanentError` when a check fails;
-    both leave the index as it was.
+    one equal to; the manifest of the snapshot is then the live one's. The `gate` is asked when rows were touched.
+    Raises `StateMoved` when the source, or the generation, is no longer in the state the refresh was computed from,
+    `PermanentError` when a check fails, and what the gate raises; all leave the index as it was.
     """
     queries = statements("publish")
     chunked, changes = embedded.chunked, embedded.chunked.changes
@@ -126,7 +131,7 @@ def publish(
             f"source {snapshot.source}: generation {generation.number} of the index is refreshed meanwhile "
             f"instead of {changes.generation}; run the refresh again"
         )
-    quiet = not (changes.touched or changes.restamped or chunked.quarantined or changes.released or changes.approvals)
+    quiet = is_quiet(embedded)
     if not quiet:
         load_staging(connection, workspace, snapshot.folder, embedded.model)
     source = {"source": snapshot.source, "generation": generation.number}
@@ -153,9 +158,17 @@ def publish(
             manifest = {"snapshot_id": snapshot.snapshot_id, "manifest": snapshot.folder}
             connection.execute(queries["same_manifest" if written == _NOTHING else "keep_manifest"], source | manifest)
         connection.execute(queries["stand_at"], source | stands)
+        if gate is not None and written != _NOTHING:
+            gate(connection, generation, snapshot.source)
         result = summary(embedded, seconds, revision, written)
         connection.execute(queries["add_refresh"], asdict(result) | {"run_id": run_id})
     return result
+
+
+def is_quiet(embedded: Embedded) -> bool:
+    """Whether a refresh has nothing to write besides that it was made."""
+    chunked, changes = embedded.chunked, embedded.chunked.changes
+    return not (changes.touched or changes.restamped or chunked.quarantined or changes.released or changes.approvals)
 
 
 def summary(embedded: Embedded, seconds: float, revision: int, written: Written) -> Published:

@@ -1,6 +1,7 @@
 """Settings: one `rag.toml`, overridden by environment variables, read in one place."""
 
 from rag_pipeline.settings.answers import REDIS_URL, Answers
+from rag_pipeline.settings.evaluation import Evaluation
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.queries import Queries
 from rag_pipeline.settings.sections import (
@@ -39,6 +40,7 @@ __all__ = [
     "Chunking",
     "Database",
     "Embedding",
+    "Evaluation",
     "FilesSettings",
     "GitSettings",
     "GithubIssuesSettings",

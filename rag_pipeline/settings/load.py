@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.plugins import SOURCES, plugin, plugins
 from rag_pipeline.settings.answers import Answers
+from rag_pipeline.settings.evaluation import Evaluation
 from rag_pipeline.settings.queries import Queries
 from rag_pipeline.settings.sections import (
     Budget,
@@ -52,6 +53,7 @@ class Settings(Section):
     keywords: Keywords = Field(default_factory=lambda: Keywords.model_validate({}))
     retrieval: Retrieval = Field(default_factory=lambda: Retrieval.model_validate({}))
     answers: Answers = Field(default_factory=lambda: Answers.model_validate({}))
+    evaluation: Evaluation = Field(default_factory=lambda: Evaluation.model_validate({}))
     queries: Queries = Field(default_factory=lambda: Queries.model_validate({}))
     service: Service = Field(default_factory=lambda: Service.model_validate({}))
     tracing: Tracing = Field(default_factory=lambda: Tracing.model_validate({}))

@@ -1,0 +1,88 @@
+"""A search of what is not published yet, by the functions that readers call and in the session that is to publish it.
+
+The functions see what their own transaction has written. They read one generation, which is the live one; of another
+a second set of them is made in a schema that nobody else ever sees, because it goes away with the transaction.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, LiteralString, cast
+
+from psycopg import Connection
+
+from rag_pipeline.database.objects import as_owner, generation_search_path, read_objects
+from rag_pipeline.database.statements import sql_folder, statements
+from rag_pipeline.embeddings import Embedder, Vector
+from rag_pipeline.query import Index
+from rag_pipeline.query.models import Live
+from rag_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+_NAME = re.compile(r"\brag\.(?P<name>\w+)")
+_TRIAL = "rag_trial"
+
+
+class QuestionVectors:
+    """The vectors of some questions, so that no model is asked while others wait for a transaction to end."""
+
+    def __init__(self, embedder: Embedder, texts: Iterable[str]) -> None:
+        """Embed the questions. Raises what the model does."""
+        self._vectors = {text: embedder.embed_query(text) for text in dict.fromkeys(texts)}
+
+    def of(self, live: Live, sample: object) -> "QuestionVectors":
+        """Stand in for the model of the generation that is asked."""
+        return self
+
+    def embed_query(self, text: str) -> Vector:
+        """Return the vector of a question."""
+        return self._vectors[text]
+
+
+class _OneSession:
+    """A pool of one session, which is in the middle of its transaction."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        yield self._connection
+
+
+def candidate(
+    connection: Connection[Any],
+    settings: Settings,
+    vectors: QuestionVectors,
+    queries: Mapping[str, LiteralString] | None = None,
+) -> Index:
+    """Return an index of what the session sees; `queries` call the functions of a trial."""
+    pool = cast("ConnectionPool[Connection[Any]]", _OneSession(connection))
+    return Index(pool, settings, vectors, queries)
+
+
+@contextmanager
+def trial(connection: Connection[Any], live: int, generation: int) -> Iterator[Mapping[str, LiteralString]]:
+    """Give the statements of a search in a generation as if it were live, inside the caller's transaction.
+
+    Readers go on in the live one, by functions that nobody touches; nothing of it stays afterwards.
+    """
+    files = read_objects(sql_folder())
+    names = {name for file in files for name in file.routines + file.views}
+
+    def renamed(text: str) -> str:
+        return _NAME.sub(lambda match: f"{_TRIAL}.{match['name']}" if match["name"] in names else match[0], text)
+
+    queries = statements("evaluation")
+    with connection.transaction(force_rollback=True):
+        with as_owner(connection, generation_search_path(connection, generation)):
+            connection.execute(queries["create_trial"])
+            connection.execute(queries["open_trial"])
+            for file in files:
+                connection.execute(renamed(file.text).encode())
+        # In this order, because only one is live at a time.
+        for number, state in ((live, "retired"), (generation, "live")):
+            connection.execute(queries["try_state"], {"generation": number, "state": state})
+        yield {name: cast("LiteralString", renamed(text)) for name, text in statements("search").items()}

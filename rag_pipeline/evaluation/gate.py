@@ -1,0 +1,151 @@
+"""The gate: what is worse than the baseline allows is not published.
+
+The golden set is asked of the candidate inside the transaction that publishes it, by the search that readers call, in
+the session that has written it. A closed gate ends that transaction, so that readers notice nothing; what was found is
+written down afterwards.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from rag_pipeline.embeddings import Embedder
+from rag_pipeline.errors import PermanentError
+from rag_pipeline.evaluation.asking import search_all
+from rag_pipeline.evaluation.baseline import Baseline, read_baseline
+from rag_pipeline.evaluation.candidate import QuestionVectors, candidate, trial
+from rag_pipeline.evaluation.compare import Verdict, compare
+from rag_pipeline.evaluation.golden import GoldenSet
+from rag_pipeline.evaluation.record import Purpose, record
+from rag_pipeline.evaluation.results import RETRIEVAL, Evaluation
+from rag_pipeline.evaluation.standing import findable
+from rag_pipeline.index.generations import Generation
+from rag_pipeline.query import Index
+from rag_pipeline.settings import Settings
+
+
+class GateClosed(PermanentError):
+    """The candidate is worse than the baseline allows. `verdict` names the means and the questions that fell."""
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was found in a generation, and what follows from it."""
+
+    generation: int
+    evaluation: Evaluation
+    verdict: Verdict
+
+
+def judge(
+    connection: Connection[Any],
+    generation: Generation,
+    index: Index,
+    golden: GoldenSet,
+    baseline: Baseline,
+    max_drop: float,
+) -> Judgement:
+    """Ask an index for what a golden set expects, and compare what it finds with a baseline.
+
+    The session's unqualified tables are those of the generation that `index` searches. Raises as `Index.search` does.
+    """
+    questions, gone = findable(connection, generation.number, golden.questions)
+    evaluation = Evaluation(tuple(search_all(index, questions, gone)), generation.recipe.model)
+    return Judgement(generation.number, evaluation, compare(baseline.questions, evaluation, max_drop, RETRIEVAL))
+
+
+class RetrievalGate:
+    """The golden set and the baseline of the settings, with the questions embedded; it judges one publication."""
+
+    def __init__(self, settings: Settings, embedder: Embedder) -> None:
+        """Read both files and embed the questions, so that nobody waits for that while it is asked.
+
+        Raises `ConfigurationError` for a file that is missing or wrong, and what the model raises.
+        """
+        assert settings.evaluation.set is not None
+        assert settings.evaluation.baseline is not None
+        self._settings = settings
+        self._golden = GoldenSet.read(settings.folder / settings.evaluation.set)
+        self._baseline = read_baseline(settings.folder / settings.evaluation.baseline)
+        self._vectors = QuestionVectors(embedder, (question.text for question in self._golden.questions))
+        self._judgement: Judgement | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What it said, if it was asked."""
+        return self._judgement and self._judgement.verdict
+
+    def at_refresh(self, connection: Connection[Any], generation: Generation, source: str) -> None:
+        """Let what a refresh has written into the live generation through. Raises `GateClosed`."""
+        index = candidate(connection, self._settings, self._vectors)
+        self._decide(
+            connection,
+            generation,
+            index,
+            f"source {source}: nothing was published",
+            f"RAG_EVALUATION__MAX_DROP=1 rag-pipeline refresh --source {source}",
+        )
+
+    def at_flip(self, connection: Connection[Any], live: Generation, other: Generation) -> None:
+        """Let another generation take the place of the live one; the session is on its tables. Raises `GateClosed`."""
+        with trial(connection, live.number, other.number) as queries:
+            index = candidate(connection, self._settings, self._vectors, queries)
+            self._decide(
+                connection,
+                other,
+                index,
+                f"generation {other.number} is not published",
+                "rag-pipeline migrate publish --force",
+            )
+
+    @contextmanager
+    def recorded(
+        self, connection: Connection[Any], purpose: Purpose, run_id: str | None = None, source: str | None = None
+    ) -> Iterator[None]:
+        """Write down what it found inside the block, once that has ended, well or by `GateClosed`."""
+        try:
+            yield
+        except GateClosed:
+            self._record(connection, purpose, run_id, source)
+            raise
+        self._record(connection, purpose, run_id, source)
+
+    def _record(self, connection: Connection[Any], purpose: Purpose, run_id: str | None, source: str | None) -> None:
+        if self._judgement is not None:
+            record(
+                connection,
+                purpose,
+                self._golden,
+                self._judgement.evaluation,
+                self._judgement.verdict,
+                self._judgement.generation,
+                self._settings.workspace.keep_days,
+                run_id,
+                source,
+            )
+
+    def _decide(
+        self, connection: Connection[Any], generation: Generation, index: Index, outcome: str, way_out: str
+    ) -> None:
+        max_drop = self._settings.evaluation.max_drop
+        self._judgement = judge(connection, generation, index, self._golden, self._baseline, max_drop)
+        verdict = self._judgement.verdict
+        if not verdict.passed:
+            raise GateClosed(
+                f"{outcome}, because it would be searched worse than the baseline allows: {verdict.explained()}. "
+                f"Readers have what they had. If that is meant: {way_out}, and then rag-pipeline eval "
+                f"--write-baseline {self._settings.evaluation.baseline}",
+                verdict,
+            )
+
+
+def open_gate(settings: Settings, embedder: Embedder) -> RetrievalGate | None:
+    """Return the gate of the settings, None where it is off. Raises as `RetrievalGate` does."""
+    return RetrievalGate(settings, embedder) if settings.evaluation.gated else None
