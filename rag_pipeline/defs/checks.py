@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from upath import UPath
 
 from rag_pipeline.database.statements import statements
+from rag_pipeline.evaluation.compare import Verdict
 from rag_pipeline.handover import Changes, Chunked, Embedded, Published, Snapshot
 from rag_pipeline.parquet import read_rows
 from rag_pipeline.workspace import Workspace
@@ -42,6 +43,9 @@ WITHIN_BOUNDS = Check("chunks", "within_bounds", "No chunk is empty or above its
 DIMENSIONS = Check("embeddings", "dimensions", "Every text has a vector of the generation's length.", blocks=True)
 NO_ORPHANS = Check("published_index", "no_orphans", "No row without the row that it belongs to.")
 COUNTS_MATCH = Check("published_index", "counts_match", "The index holds what the refresh says.")
+RETRIEVAL_EVALUATION = Check(
+    "published_index", "retrieval_evaluation", "It is searched no worse than the baseline allows.", blocks=True
+)
 OF_BUILDING = (
     BUILDING_NO_ORPHANS := Check("building_index", "no_orphans", NO_ORPHANS.promise),
     BUILDING_COUNTS_MATCH := Check("building_index", "counts_match", "Every chunk has its vector and its terms."),
@@ -151,6 +155,30 @@ def no_orphans(connection: Connection[Any], check: Check = NO_ORPHANS) -> dg.Ass
     return _result(check, not any(orphans.values()), f"rows without a parent: {found}", numbers=orphans)
 
 
+def retrieval_evaluation(verdict: Verdict | None) -> dg.AssetCheckResult:
+    """Fail when the gate was closed; the questions that fell are in its metadata. No verdict: no row was touched.
+
+    Where the documents lie that a question expects is not: a reader of this need not be allowed to know them.
+    """
+    if verdict is None:
+        return _result(RETRIEVAL_EVALUATION, True, "", numbers={"compared": 0})
+    numbers: dict[str, int | float] = {
+        "compared": max((mean.questions for mean in verdict.means), default=0),
+        "max_drop": verdict.max_drop,
+    }
+    for mean in verdict.means:
+        numbers |= {mean.metric: mean.after, f"{mean.metric} of the baseline": mean.before}
+    tables = {
+        "fell": [{"question": each.question, "asked": each.text, "by": each.fallen} for each in verdict.fell],
+        "gone": [{"question": each.question, "why": each.why} for each in verdict.gone],
+    }
+    shown = {
+        name: dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) for name, rows in tables.items() if rows
+    }
+    problem = "" if verdict.passed else verdict.explained()
+    return _result(RETRIEVAL_EVALUATION, verdict.passed, problem, numbers={**numbers, **shown})
+
+
 def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Published) -> dg.AssetCheckResult:
     """Fail when the index does not hold what follows from the state before and the changes.
 
@@ -196,7 +224,7 @@ def _twins(file: UPath, columns: list[str]) -> int:
 
 
 def _result(
-    check: Check, passed: bool, problem: str, numbers: Mapping[str, int], warn: bool = False
+    check: Check, passed: bool, problem: str, numbers: Mapping[str, Any], warn: bool = False
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=passed,

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 from rag_pipeline.database.statements import statements
 from rag_pipeline.defs import checks
 from rag_pipeline.defs.stage import Stages
+from rag_pipeline.evaluation.gate import GateClosed
 from rag_pipeline.handover import Embedded, Published
 from rag_pipeline.settings import Settings
 
@@ -17,6 +18,8 @@ from rag_pipeline.settings import Settings
 def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
     """Return these assets, with one partition a source."""
     stale = timedelta(minutes=min((source.stale_after_minutes for source in settings.sources), default=180))
+
+    gates = (checks.RETRIEVAL_EVALUATION,) if settings.evaluation.gated else ()
 
     @dg.multi_asset(
         name="publish",
@@ -36,16 +39,21 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
                 kinds={"postgres"},
             ),
         },
-        check_specs=checks.specs(sources, checks.NO_ORPHANS, checks.COUNTS_MATCH),
+        check_specs=checks.specs(sources, checks.NO_ORPHANS, checks.COUNTS_MATCH, *gates),
     )
     def publish(
         context: dg.AssetExecutionContext, embeddings: Embedded, stages: dg.ResourceParam[Stages]
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         """Publish one source in one transaction."""
         snapshot = embeddings.chunked.changes.hashes.snapshot
         with stages.stage(context) as stage:
             so_far = (datetime.now(UTC) - snapshot.started_at).total_seconds()
-            published = stage.pipeline.published_index(embeddings, so_far)
+            try:
+                published = stage.pipeline.published_index(embeddings, so_far)
+            except GateClosed as closed:
+                # The asset stays as it was; why, is kept where people look for it.
+                yield checks.retrieval_evaluation(closed.verdict)
+                raise
             stage.pipeline.vector_index()
             queries = statements("checks")
             values = {"source": published.source, "generation": published.generation}
@@ -53,6 +61,7 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
                 counts = cursor.execute(queries["published_counts"], values).fetchone() or {}
                 columns = cursor.execute(queries["chunk_columns"]).fetchall()
                 results = [checks.no_orphans(connection), checks.counts_match(counts, embeddings, published)]
+                results += [checks.retrieval_evaluation(stage.pipeline.verdict) for _ in gates]
             numbers = stage.numbers(published, refresh_seconds=round(published.seconds, 3))
         yield dg.MaterializeResult(
             asset_key="published_index",

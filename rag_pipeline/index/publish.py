@@ -124,7 +124,7 @@ def publish(
     `PermanentError` when a check fails, and what the gate raises; all leave the index as it was.
     """
     queries = statements("publish")
-    chunked, changes = embedded.chunked, embedded.chunked.changes
+    changes = embedded.chunked.changes
     snapshot = changes.hashes.snapshot
     if generation.number != changes.generation:
         raise StateMoved(
