@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, evaluate, members, migrate, refresh, serve, setup, state, ui, usage
+from rag_pipeline.cli import ask, audit, database, drafts, evaluate, members, migrate, refresh, serve, setup, state, ui, usage
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
@@ -67,3 +67,6 @@ for _verb in (
     ui.dev,
 ):
     main.add_command(_verb)
+
+for _verb in (drafts.draft, drafts.gaps):
+    evaluate.evaluate.add_command(_verb)

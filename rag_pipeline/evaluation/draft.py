@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import count
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ class Gap:
     asked: int
     askers: int
     in_vain: int
-    last_asked: Any
+    last_asked: datetime
     hits: int
     evidence: float
 
@@ -88,7 +89,7 @@ def drafts_from_log(
 ) -> Iterator[Draft]:
     """Yield a draft for each question that is not `known` and of which this caller's search finds something good.
 
-    Of the hits those are proposed that were found or cited when it was asked, else the first.
+    Of the hits those are proposed that answers cite, else the first that was found when it was asked, else the first.
     """
     asked = {key(question.text) for question in known}
     name = _namer(question.id for question in known)
@@ -98,8 +99,9 @@ def drafts_from_log(
         hits = search(each.question)
         if hits.evidence.score < min_evidence:
             continue
-        again = [hit for hit in hits if hit.chunk_id in each.found] or hits[:1]
-        places = dict.fromkeys(Expected(hit.source, hit.document_id, hit.heading_path) for hit in again)
+        cited = [hit for hit in hits if hit.chunk_id in each.cited]
+        best = cited or [hit for hit in hits if hit.chunk_id in each.found][:1] or hits[:1]
+        places = dict.fromkeys(Expected(hit.source, hit.document_id, hit.heading_path) for hit in best)
         if places:
             yield Draft(
                 name("asked", each.question),
@@ -139,16 +141,15 @@ def stub(section: Unasked) -> str:
 
 
 def unasked_sections(
-    connection: Connection[Any], caller: Caller, known: Iterable[Question], limit: int
+    connection: Connection[Any], caller: Caller, covered: Iterable[Expected], limit: int
 ) -> tuple[Unasked, ...]:
-    """Return sections that the caller may read and no known question expects, one a document.
+    """Return sections that the caller may read and that no place which is expected already covers, one a document.
 
     The session's unqualified tables are those of the live generation.
     """
-    covered = [asdict(place) for question in known for place in question.expected]
     asked = {
         "principals": list(caller.principals),
-        "covered": json.dumps(covered),
+        "covered": json.dumps([asdict(place) for place in covered]),
         "least": _LEAST_CHARACTERS,
         "limit": limit,
     }
@@ -184,12 +185,9 @@ def _namer(taken: Iterable[str]) -> Callable[[str, str], str]:
 
     def name(prefix: str, question: str) -> str:
         plain = unicodedata.normalize("NFKD", question).encode("ascii", "ignore").decode().lower()
-        slug = "-".join([prefix, *re.findall(r"[a-z0-9]+", plain)[:6]])
-        for number in count(2):
-            if slug not in given:
-                given.add(slug)
-                return slug
-            slug = f"{slug.rstrip('0123456789').rstrip('-')}-{number}"
-        raise AssertionError
+        words = "-".join([prefix, *re.findall(r"[a-z0-9]+", plain)[:6]])
+        numbered = (words if number == 1 else f"{words}-{number}" for number in count(1))
+        given.add(free := next(each for each in numbered if each not in given))
+        return free
 
     return name

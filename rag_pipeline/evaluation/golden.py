@@ -71,9 +71,10 @@ class GoldenSet:
         return cls(path.name, hashlib.sha256(plain.encode()).hexdigest(), questions)
 
 
-def read_golden_set(path: Path) -> tuple[Question, ...]:
+def read_golden_set(path: Path, drafts: bool = False) -> tuple[Question, ...]:
     """Read the questions of a file, in its order; empty lines are passed over.
 
+    A draft that nobody has accepted yet is an error, unless `drafts` admits them: to know what is proposed already.
     Raises `ConfigurationError`, with a line for each thing that is wrong.
     """
     try:
@@ -86,7 +87,7 @@ def read_golden_set(path: Path) -> tuple[Question, ...]:
         if not line.strip():
             continue
         try:
-            question = _question(line)
+            question = _question(line, drafts)
             if question.id in questions:
                 raise ValueError(f"the id {question.id!r} is taken by a line above; give each question one of its own")
         except ValueError as error:
@@ -102,7 +103,7 @@ def read_golden_set(path: Path) -> tuple[Question, ...]:
     return tuple(questions.values())
 
 
-def _question(line: str) -> Question:
+def _question(line: str, drafts: bool) -> Question:
     """Read one line. Raises `ValueError` with what to correct."""
     try:
         found = json.loads(line, object_pairs_hook=_without_repeats)
@@ -112,6 +113,9 @@ def _question(line: str) -> Question:
         raise ValueError("this is no JSON that anybody meant") from error
     if not isinstance(found, dict):
         raise ValueError("a question is a JSON object")
+    draft = found.pop("draft", False)
+    if draft is not False and not (drafts and draft is True):
+        raise ValueError('this is a draft: read it, correct question and places, and accept it by removing "draft"')
     _expect_keys(found, _KEYS)
     unanswerable = found.get("unanswerable", False)
     if not isinstance(unanswerable, bool):

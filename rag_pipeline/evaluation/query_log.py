@@ -5,8 +5,8 @@ pseudonyms; of a question asked by somebody who is nobody in particular each tim
 """
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,8 +24,8 @@ class Logged:
     """A question that people asked, as most of them spelled it.
 
     `asked` is how often, `askers` by how many people, `in_vain` how often nothing good was found though everything was
-    searched that the caller may read. `found` are the chunk_ids that answers cite, else the first three that searches
-    found, most often first; some of them may be gone.
+    searched that the caller may read. `cited` are the chunk_ids that answers cite, `found` those among the first three
+    that were found, most often first; some of them may be gone.
     """
 
     question: str
@@ -33,6 +33,7 @@ class Logged:
     askers: int
     in_vain: int
     last_asked: datetime
+    cited: tuple[str, ...]
     found: tuple[str, ...]
 
 
@@ -58,15 +59,20 @@ def read_log(connection: Connection[Any], days: int, min_evidence: float) -> tup
 def _merged(alike: Sequence[Mapping[str, Any]]) -> Logged:
     """Make one question of its spellings."""
     people = {bytes(asker) for row in alike for asker in row["askers"]}
-    found: dict[str, int] = defaultdict(int)
-    for row in alike:
-        for chunk_id, times in row["found"].items():
-            found[chunk_id] += times
+    spelled = max(alike, key=lambda row: (row["asked"], row["last_asked"]))["question"]
     return Logged(
-        question=max(alike, key=lambda row: (row["asked"], row["last_asked"]))["question"],
+        question=" ".join(spelled.split()),
         asked=sum(row["asked"] for row in alike),
         askers=len(people) + sum(row["nameless"] for row in alike),
         in_vain=sum(row["in_vain"] for row in alike),
         last_asked=max(row["last_asked"] for row in alike),
-        found=tuple(sorted(found, key=lambda chunk_id: (-found[chunk_id], chunk_id))),
+        cited=_most_often(row["cited"] for row in alike),
+        found=_most_often(row["found"] for row in alike),
     )
+
+
+def _most_often(counts: Iterable[Mapping[str, int]]) -> tuple[str, ...]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return tuple(sorted(total, key=lambda chunk_id: (-total[chunk_id], chunk_id)))

@@ -41,7 +41,7 @@ class Purchase:
         self._model = model
         self._most = most
 
-    def book(self, tokens: int, cost: Decimal | None, *, of_use: bool) -> None:
+    def book(self, tokens: int, cost: Decimal | None, *, of_use: bool, purpose: str = "answer") -> None:
         """Write down what was charged; it never fails. A request that was not sent is booked with no tokens."""
         if self._connection is None:
             return
@@ -49,7 +49,7 @@ class Purchase:
             "run_id": None,
             "source": None,
             "model": self._model,
-            "purpose": "answer" if of_use else "lost",
+            "purpose": purpose if of_use else "lost",
             "texts": int(of_use),
             "tokens": tokens,
             "cost_usd": cost,
