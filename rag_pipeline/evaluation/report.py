@@ -17,7 +17,7 @@ from rag_pipeline.evaluation.retrieval import DEPTH
 from rag_pipeline.money import dollars
 
 _WIDTH = 40
-_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()#+-!|<>~"})
+_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<|~"})
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>
