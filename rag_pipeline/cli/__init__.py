@@ -10,7 +10,21 @@ from typing import Any
 import click
 
 from rag_pipeline import __version__
-from rag_pipeline.cli import ask, audit, database, drafts, evaluate, members, migrate, refresh, serve, setup, state, ui, usage
+from rag_pipeline.cli import (
+    ask,
+    audit,
+    database,
+    drafts,
+    evaluate,
+    members,
+    migrate,
+    refresh,
+    serve,
+    setup,
+    state,
+    ui,
+    usage,
+)
 from rag_pipeline.cli.failures import debugging, describe, exit_code
 
 _INTERRUPTED = 130
