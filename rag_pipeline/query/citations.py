@@ -21,17 +21,22 @@ _UNKNOWN = "[?]"
 _LONGEST = 300
 """Characters between brackets; more are no citation and no link."""
 _OPEN, _CLOSE = r"\[【［〔⟦", r"\]】］〕⟧"
+_URL = re.compile(
+    r"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|(?<![a-zA-Z0-9_:/])//(?=[a-zA-Z0-9-]+\.[a-zA-Z]))[#-'*-;=?-Z\\^_a-~]+"
+)
 _TOKEN = re.compile(
     rf"(?P<ticks>`+)"
-    rf"|(?P<bang>!?)[{_OPEN}](?P<inside>[^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}})[{_CLOSE}](?P<target>\([!-'*-~]{{0,500}}\))?"
-    rf"|(?P<url>[a-zA-Z][a-zA-Z0-9+.-]{{1,20}}://[!-~]+)"
+    rf"|(?P<bang>!*)[{_OPEN}](?P<inside>[^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}})[{_CLOSE}](?P<target>\([^()\n]{{0,{_LONGEST}}}\))?"
+    rf"|(?P<url>{_URL.pattern})|(?P<lone>[{_CLOSE}])(?=\()"
 )
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[!-~]+")
+_LEADS_AWAY = re.compile(r"\(\s*<?\s*(?:[/\\]{2}|[a-zA-Z][\w+.-]*:)")
+_STAYS = re.compile(r"\([\w.#%?=&+-][\w./#%?=&+-]*\)")
 _LOOKS_LIKE_ONE = re.compile(
     r"\^?(?:(?:documents?|docs?|sources?|src|ref(?:erence)?s?|chunks?|cite[ds]?|citations?|passages?|excerpts?|ids?|nr|no)"
     r"[\s:#._-]*)?#?\^?\d{1,5}(?:\s*[,;\u2013-]\s*\d{1,5})*|[0-9a-f]{6,64}(?:[-_:][0-9a-f]{1,64})*",
     re.IGNORECASE,
 )
+_JOINS = re.compile(r".\(|[a-zA-Z0-9+.-][a-zA-Z0-9]", re.DOTALL)
 _JOINERS = re.compile("[\u200c\u200d\ufe0f]")
 _RUN = re.compile("[!-~]*$")
 _WORD = re.compile(r"\w{3,}")
@@ -49,7 +54,7 @@ class Reader:
         self._mark = re.compile(rf"\^?(?:documents?\s*)?{re.escape(tag)}-(\d{{1,5}})", re.IGNORECASE)
         self._waiting = ""
         self._code = 0
-        self._recent = ""
+        self._recent = self._last = ""
         self._numbers: dict[int, int] = {}
         self._contexts: dict[int, str] = {}
         self._text: list[str] = []
@@ -86,35 +91,43 @@ class Reader:
         return self._contexts[shown]
 
     def _settled(self) -> int:
-        """Return up to where nothing that comes can change what is meant: not into a word, a link or a bracket."""
+        """Return up to where nothing that comes can change what is meant: not into a word, a bracket or a link."""
         text = self._waiting
-        run = _RUN.search(text)
-        settled = run.start() if run else len(text)
-        for opening in re.finditer(rf"!?[{_OPEN}]", text):
-            inside = text[opening.end() :]
-            closing = re.search(rf"[{_OPEN}{_CLOSE}\n]", inside)
-            if closing is None and len(inside) <= _LONGEST:
-                return min(settled, opening.start())
-            if closing is not None and opening.end() + closing.end() > settled:
-                return min(settled, opening.start())
+        settled = _run_before(text, len(text))
+        for opening in reversed(list(re.finditer(f"[{_OPEN}]", text))):
+            end = _end(text, opening.end(), rf"[{_OPEN}{_CLOSE}\n]")
+            if end is not None and text[end : end + 1] == "(":
+                end = _end(text, end + 1, r"[()\n]")
+            if end is None or end > settled:
+                settled = min(settled, _run_before(text, opening.start()))
         return settled
 
     def _read(self, end: int) -> str:
         """Read what is waiting up to `end`."""
         ready, self._waiting = self._waiting[:end], self._waiting[end:]
-        shown, kept, at = [], [], 0
+        begun, at = len(self._text), 0
         for match in _TOKEN.finditer(ready):
-            between = ready[at : match.start()]
-            self._note(between)
-            as_shown, as_kept = self._judged(match)
-            shown += [between, as_shown]
-            kept += [between, as_kept]
+            self._put(ready[at : match.start()])
+            shown, kept = self._judged(match)
             at = match.end()
-        self._note(ready[at:])
-        text = "".join([*shown, ready[at:]])
-        self._text.append(text)
-        self._kept.append("".join([*kept, ready[at:]]))
-        return text
+            if match["inside"] is not None:
+                # What was in brackets must become neither a part of a word nor the name of a link.
+                before = " " if _JOINS.match(self._last + shown[:1]) else ""
+                after = " " if _JOINS.match(shown[-1:] + ready[at : at + 1]) else ""
+                shown, kept = f"{before}{shown}{after}", f"{before}{kept}{after}"
+                self._put(shown, kept, said=False)
+            else:
+                self._put(shown)
+        self._put(ready[at:])
+        return "".join(self._text[begun:])
+
+    def _put(self, shown: str, kept: str | None = None, *, said: bool = True) -> None:
+        """Write down what is shown, and what is kept for it, if that is not the same."""
+        self._text.append(shown)
+        self._kept.append(shown if kept is None else kept)
+        self._last = shown[-1:] or self._last
+        if said:
+            self._recent = (self._recent + shown)[-_CONTEXT:]
 
     def _judged(self, match: re.Match[str]) -> tuple[str, str]:
         """Return what is shown, and what is kept, in place of a token."""
@@ -122,15 +135,20 @@ class Reader:
             if self._code in (0, len(ticks)):
                 self._code = 0 if self._code else len(ticks)
             return ticks, ticks
+        if match["lone"]:
+            return f"{match['lone']} ", f"{match['lone']} "
         if match["url"]:
             address = self._address(match["url"])
             return address, address
         inside = _JOINERS.sub("", match["inside"]).strip()
         if numbers := self._marks(inside):
-            return "".join(map(self._cite, numbers)), "".join(map(self._keep, numbers))
-        if self._tag.lower() in inside.lower() or (_LOOKS_LIKE_ONE.fullmatch(inside) and not self._code):
+            shown, kept = "".join(map(self._cite, numbers)), "".join(map(self._keep, numbers))
+            return match["bang"] + shown, match["bang"] + kept
+        # The tag of what is kept means something later, also where it stands in code.
+        tagged = any(f"{tag}-" in inside.lower() for tag in (self._tag, KEPT_TAG))
+        if tagged or (_LOOKS_LIKE_ONE.fullmatch(inside) and not self._code):
             self.unknown += 1
-            return _UNKNOWN, _UNKNOWN
+            return match["bang"] + _UNKNOWN, match["bang"] + _UNKNOWN
         text = self._link(match, inside)
         return text, text
 
@@ -158,16 +176,18 @@ class Reader:
         return f"[{KEPT_TAG}-{number}]" if number in self._excerpts else _UNKNOWN
 
     def _link(self, match: re.Match[str], inside: str) -> str:
-        """Return brackets that are no citation: as they are, without a picture, or with a known target behind them."""
-        target = match["target"] or ""
-        if self._code:
-            return match[0]
-        if match["bang"] or "://" in target or target.lower().startswith(("(//", "(data:", "(javascript:", "(mailto:")):
-            known = not match["bang"] and target[1:-1] in self._shown_to_it
-            self.addresses += not known
-            return f"{_URL.sub(self._bare, inside)} {target}" if known else _URL.sub(self._bare, inside)
-        opening, closing = match[0][0], match[0][len(match[0]) - len(target) - 1]
-        return f"{opening}{_URL.sub(self._bare, match['inside'])}{closing}{target}"
+        """Return brackets that are no citation: as they are, but no picture, and no link that leads away."""
+        target, words = match["target"] or "", _URL.sub(self._bare, match["inside"])
+        if (match["bang"] and target) or _LEADS_AWAY.match(target):
+            if not match["bang"] and target[1:-1] in self._shown_to_it:
+                return f"{words} {target}"
+            self.addresses += 1
+            return words
+        opening = match[0][: match.start("inside") - match.start()]
+        closing = match[0][match.end("inside") - match.start()]
+        if target and not _STAYS.fullmatch(target):
+            target = f" {_URL.sub(self._bare, target)}"
+        return f"{opening}{words}{closing}{target}"
 
     def _bare(self, match: re.Match[str]) -> str:
         return self._address(match[0])
@@ -180,8 +200,19 @@ class Reader:
         self.addresses += 1
         return "…" + url[len(bare) :]
 
-    def _note(self, text: str) -> None:
-        self._recent = (self._recent + text)[-_CONTEXT:]
+
+def _run_before(text: str, end: int) -> int:
+    """Return where the run of ASCII characters, blanks apart, begins that ends there."""
+    run = _RUN.search(text, 0, end)
+    return run.start() if run else end
+
+
+def _end(text: str, start: int, ends: str) -> int | None:
+    """Return the place behind the first of `ends`, or where there is none for long; None while one may still come."""
+    found = re.search(ends, text[start : start + _LONGEST + 1])
+    if found is not None:
+        return start + found.end()
+    return start if len(text) - start > _LONGEST else None
 
 
 def best_hit(excerpt: Excerpt, context: str) -> int:
