@@ -25,7 +25,7 @@ def evaluate(
             raise ConfigurationError("nothing is indexed yet; fill the index with: rag-pipeline refresh")
         use_generation(connection, live.number)
         questions, gone = findable(connection, live.number, golden.questions)
-    with Index.connect(settings, log=False) as index:
+    with Index.connect(settings, log=False, cache=False) as index:
         if not answers:
             return Evaluation(tuple(search_all(index, questions, gone, progress)), live.recipe.model), live
         results, given = answer_all(index, questions, gone, progress)

@@ -1,0 +1,139 @@
+"""The verb `eval`: its figures, its exit codes, and what it writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline.database.connection import connect
+from rag_pipeline.settings import Settings
+from rag_pipeline_tests.pipeline.cli.test_verbs import answer, refreshed, run
+
+KEYS = {
+    *("questions", "recall_at_10", "mrr", "ndcg_at_10", "answer_score", "abstention", "citation_precision"),
+    *("latency_p50", "latency_p95", "tokens", "cost_usd"),
+}
+TOPICS = ("anchor", "brass", "copper")
+
+
+def question(topic: str, caller: str = "public", **more: Any) -> dict[str, Any]:
+    place = {"expected": [{"source": "docs", "document": f"{topic}.md"}], "keywords": [topic]}
+    return {"id": topic, "question": f"what is the {topic} for", "caller": [caller]} | (more or place)
+
+
+@pytest.fixture
+def folder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace that is indexed, with a golden set; one of its documents is for smiths."""
+    folder = settings.folder
+    (folder / "rag.toml").write_text(
+        f'[database]\nurl = "{settings.database.url}"\n[embedding]\nprovider = "hashed"\n'
+        '[[sources]]\nname = "docs"\ntype = "files"\npath = "docs"\naccess = ["public"]\n'
+    )
+    (folder / "docs").mkdir()
+    for topic in TOPICS:
+        access = "access: [group:smiths]\n" if topic == "brass" else ""
+        text = f"---\ntitle: {topic}\n{access}---\n# {topic}\n\nWhat the {topic} is for: {topic} things.\n"
+        (folder / "docs" / f"{topic}.md").write_text(text)
+    questions = [
+        question("anchor"),
+        question("brass", "group:smiths"),
+        question("copper"),
+        question("salary", unanswerable=True),
+    ]
+    (folder / "golden.jsonl").write_text("\n".join(map(json.dumps, questions)))
+    monkeypatch.chdir(folder)
+    refreshed()
+    return folder
+
+
+def test_a_set_is_scored_compared_reported_and_written_down(folder: Path) -> None:
+    first = answer("eval --set golden.jsonl --write-baseline baseline.json")
+    assert first.keys() >= KEYS
+    assert (first["questions"], first["scored"], first["recall_at_10"], first["answer_score"]) == (4, 3, 1, 1)
+    assert (first["comparison"], first["gone"], first["answered_by"]) == (None, [], None)
+    assert {result["id"] for result in first["results"]} == {*TOPICS, "salary"}
+
+    same = answer("eval --set golden.jsonl --baseline baseline.json --report report.html")
+    assert same["comparison"]["passed"]
+    assert same["comparison"]["fell"] == []
+    assert "<h1>Evaluation</h1>" in (folder / "report.html").read_text()
+
+    # The document is there, and says nothing of it any more; another is gone, and takes no part.
+    (folder / "docs" / "anchor.md").write_text("# Nothing\n\nTo be written.\n")
+    (folder / "docs" / "copper.md").unlink()
+    (folder / "rag.toml").write_text(
+        (folder / "rag.toml").read_text()
+        + '[evaluation]\nset = "golden.jsonl"\nbaseline = "baseline.json"\nmax_drop = 1\n'
+    )
+    refreshed()
+    worse = answer("eval --max-drop 0.1", code=1)
+    assert [gone["question"] for gone in worse["gone"]] == ["copper"]
+    assert "anchor" in {change["question"] for change in worse["comparison"]["fell"]}
+    assert worse["comparison"]["max_drop"] == 0.1
+    assert answer("eval --no-answers")["comparison"]["passed"]
+
+    said = run("eval --max-drop 0.1 --report report.md")
+    assert said.exit_code == 1
+    assert "fell: anchor (what is the anchor for): " in said.stderr
+    assert "copper: docs:copper.md takes no part: its source lost it on 20" in said.stderr
+    assert "worse than the baseline allows: " in said.stderr
+    assert "baseline" in said.stdout
+    assert "## Gone, and not counted" in (folder / "report.md").read_text()
+
+    with connect(Settings.load()) as connection:
+        rows = connection.execute(
+            "select purpose, passed, scored, max_drop from rag.evaluation_history order by evaluation_id"
+        ).fetchall()
+    assert rows == [
+        ("eval", None, 3, None),
+        ("eval", True, 3, 0.02),
+        ("refresh", True, 2, 1),
+        ("eval", False, 2, 0.1),
+        ("eval", True, 2, 1),
+        ("eval", False, 2, 0.1),
+    ]
+    with connect(Settings.load(), role="rag_analyst") as analyst:
+        assert analyst.execute("select count(*) from rag.evaluation_history").fetchone() == (6,)
+        with pytest.raises(Exception, match="permission denied"):
+            analyst.execute("select results from rag.evaluations")
+
+
+def test_what_was_found_is_kept_for_a_while_and_figures_for_good(folder: Path) -> None:
+    answer("eval --set golden.jsonl")
+    with connect(Settings.load()) as connection:
+        connection.execute("update rag.evaluations set at = at - interval '31 days'")
+    answer("eval --set golden.jsonl")
+    with connect(Settings.load()) as connection:
+        kept = connection.execute("select results is not null, questions from rag.evaluations order by 1").fetchall()
+    assert kept == [(False, 4), (True, 4)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("", "say which questions: --set F, or set = … in [evaluation]"),
+        ("--set missing.jsonl", "the golden set cannot be read"),
+        ("--set golden.jsonl --baseline missing.json", "the baseline cannot be read"),
+        ("--set golden.jsonl --report report.pdf", "ends neither in .md nor in .html"),
+        ("--set golden.jsonl --max-drop 2", "2.0 is not in the range"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, arguments: str, said: str
+) -> None:
+    monkeypatch.chdir(settings.folder)
+    (settings.folder / "rag.toml").write_text(f'[database]\nurl = "{settings.database.url}"\n')
+    (settings.folder / "golden.jsonl").write_text(json.dumps(question("anchor")))
+    result = run(f"eval {arguments}")
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_an_empty_index_says_how_to_fill_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(settings.folder)
+    (settings.folder / "rag.toml").write_text(f'[database]\nurl = "{settings.database.url}"\n')
+    (settings.folder / "golden.jsonl").write_text(json.dumps(question("anchor")))
+    result = run("eval --set golden.jsonl")
+    assert result.exit_code == 2
+    assert "nothing is indexed yet; fill the index with: rag-pipeline refresh" in result.stderr
