@@ -1,7 +1,7 @@
 """Excerpts: what a model is shown of the hits, the best first, as much as a bound of tokens admits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rag_pipeline.query.hits import Hit, Hits, Window
@@ -10,7 +10,7 @@ from rag_pipeline.query.plain import line, plain
 CountTokens = Callable[[list[str]], list[int]]
 """Returns how many tokens each of some texts has."""
 
-_BORDERS = 90
+_BORDERS = 80
 """Tokens that the borders of an excerpt take, at most."""
 
 
@@ -34,24 +34,29 @@ class Excerpt:
 def excerpts(hits: Hits, most_tokens: int, count_tokens: CountTokens) -> tuple[Excerpt, ...]:
     """Return the windows of the hits, best first, within so many tokens, borders included; there is at least one.
 
-    Of a window for which there is no room its best hit is shown, if there is room for that. Where nothing has room, the
-    very first hit is cut.
+    Of a window for which there is no room its best hit is shown, if there is room for that. The very best hit is always
+    shown, and cut where it alone is too long.
     """
     by_id = {hit.chunk_id: hit for hit in hits}
     found: list[Excerpt] = []
     left = most_tokens
     for window in hits.windows:
         inside = tuple(by_id[chunk_id] for chunk_id in window.chunk_ids)
-        whole = _excerpt(len(found) + 1, window, window.text, inside)
-        for excerpt in (whole, _excerpt(len(found) + 1, window, inside[0].text, inside[:1])):
-            tokens = _BORDERS + sum(count_tokens([excerpt.name, excerpt.text]))
-            if tokens <= left:
+        number = len(found) + 1
+        alone = _excerpt(number, window, inside[0].text, inside[:1])
+        for excerpt in (
+            _excerpt(number, window, window.text, inside),
+            alone if found else _cut(alone, left, count_tokens),
+        ):
+            if (tokens := _tokens(excerpt, count_tokens)) <= left:
                 found.append(excerpt)
                 left -= tokens
                 break
-    if not found and hits:
-        found = [_cut(_excerpt(1, hits.windows[0], hits[0].text, (hits[0],)), most_tokens, count_tokens)]
     return tuple(found)
+
+
+def _tokens(excerpt: Excerpt, count_tokens: CountTokens) -> int:
+    return _BORDERS + sum(count_tokens([excerpt.name, excerpt.text]))
 
 
 def _excerpt(number: int, window: Window, text: str, inside: tuple[Hit, ...]) -> Excerpt:
@@ -64,15 +69,15 @@ def _excerpt(number: int, window: Window, text: str, inside: tuple[Hit, ...]) ->
 
 
 def _cut(excerpt: Excerpt, most_tokens: int, count_tokens: CountTokens) -> Excerpt:
-    """Return the excerpt with as much of its text, and if need be of its name, as there is room for."""
-    name, text = excerpt.name, excerpt.text
-    while _BORDERS + sum(count_tokens([name, text])) > most_tokens and (name or text):
+    """Return the excerpt with as much of its name, and then of its text, as there is room for."""
+    name = excerpt.name
+    while _BORDERS + count_tokens([name])[0] > most_tokens // 2:
+        name = name[: len(name) // 2]
+    text, room = excerpt.text, most_tokens - _BORDERS - count_tokens([name])[0]
+    while (tokens := count_tokens([text])[0]) > room:
         # A little less than the share that would fit if all of it were alike.
-        share = max(0.0, (most_tokens - _BORDERS) / sum(count_tokens([name, text]))) * 0.9
-        name, text = name[: int(max(80, len(name) * share))], text[: int(len(text) * share)]
-        if len(name) <= 80 and not text:
-            break
-    return Excerpt(excerpt.number, excerpt.source, excerpt.modified_at, excerpt.stale, name, text, excerpt.hits)
+        text = text[: int(len(text) * room / tokens * 0.95)]
+    return replace(excerpt, name=name, text=text)
 
 
 def texts_of(shown: Sequence[Excerpt]) -> list[str]:
