@@ -35,6 +35,9 @@ _NAMED = 20
 @click.option("--write-baseline", type=_FILE, metavar="F", help="Write the scores there, to compare with later.")
 @click.option("--report", type=_FILE, metavar="F", help="Write a report there: .md or .html.")
 @click.option("--no-answers", is_flag=True, help="Only search; have nothing answered.")
+@click.option(
+    "--judge/--no-judge", default=True, help="Whether the model that answers judges answers, too; it does by default."
+)
 @as_json
 @click.pass_context
 def evaluate(
@@ -45,6 +48,7 @@ def evaluate(
     write_baseline: Path | None,
     report: Path | None,
     no_answers: bool,
+    judge: bool,
     as_json: bool,
 ) -> None:
     """Ask the live index the questions of a golden set, as their callers, and score what it finds and answers.
@@ -62,7 +66,7 @@ def evaluate(
     if report is not None and report.suffix not in (".md", ".html"):
         raise click.BadParameter(f"{report} ends neither in .md nor in .html", param_hint="'--report'")
     allowed = settings.evaluation.max_drop if max_drop is None else max_drop
-    evaluation, verdict, threshold, number = _measured(settings, golden, baseline, allowed, not no_answers)
+    evaluation, verdict, threshold, number = _measured(settings, golden, baseline, allowed, not no_answers, judge)
     if write_baseline is not None:
         from rag_pipeline.evaluation.baseline import write_baseline as write
 
@@ -84,7 +88,7 @@ def _configured(settings: "Settings", file: str | None) -> Path | None:
 
 
 def _measured(
-    settings: "Settings", golden: Path, baseline: Path | None, max_drop: float, answers: bool
+    settings: "Settings", golden: Path, baseline: Path | None, max_drop: float, answers: bool, judge: bool
 ) -> "tuple[Evaluation, Verdict | None, Threshold | None, int]":
     """Read the files first, so that nothing is asked in vain; ask, compare, and write it down."""
     from rag_pipeline.database.connection import connect
@@ -100,7 +104,7 @@ def _measured(
     before = None if baseline is None else read_baseline(baseline)
     prepare(settings)
     with StageProgress("eval") as progress:
-        evaluation, live = run(settings, questions, answers, progress)
+        evaluation, live = run(settings, questions, answers, judge, progress)
     verdict = None if before is None else compare(before.questions, evaluation, max_drop, before.comparable(evaluation))
     with connect(settings) as connection:
         number = record(connection, "eval", questions, evaluation, verdict, live.number, settings.workspace.keep_days)

@@ -13,11 +13,12 @@ from rag_pipeline.settings import Settings
 
 
 def evaluate(
-    settings: Settings, golden: GoldenSet, answers: bool = True, progress: Progress = silent
+    settings: Settings, golden: GoldenSet, answers: bool = True, judge: bool = False, progress: Progress = silent
 ) -> tuple[Evaluation, Generation]:
     """Ask the live index a golden set and score what comes; without `answers` only what a search finds.
 
-    Returns also the generation that was live when it began. Raises as `Index.answer` does.
+    With `judge` the model of the settings, if there is one, judges answers as well. Returns also the generation that
+    was live when it began. Raises as `Index.answer` does.
     """
     with connect(settings) as connection:
         live = in_state(generations(connection), "live")
@@ -31,4 +32,9 @@ def evaluate(
         results, given = answer_all(index, questions, gone, progress)
     written_by = next((answer.model for answer in given if answer.model), None)
     prompt = next((answer.prompt_version for answer in given if answer.prompt_version), None)
+    if judge and settings.answers.model is not None:
+        from rag_pipeline.evaluation.judge import Judge
+
+        asked = {question.id: question for question in questions}
+        results = Judge(settings, settings.answers.model).judged(results, asked, progress)
     return Evaluation(tuple(results), live.recipe.model, written_by, prompt), live
