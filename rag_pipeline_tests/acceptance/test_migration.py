@@ -1,6 +1,5 @@
 """A real history moves to another model while it is read and refreshed: nobody notices, nothing is bought twice."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -23,10 +22,10 @@ from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.handbook import BUNDLE, MISSING, History
+from rag_pipeline_tests.processes import PROCESSES
 
 pytestmark = pytest.mark.skipif(not BUNDLE.exists(), reason=MISSING)
 
-SPAWN = multiprocessing.get_context("spawn")
 BEGIN, STEP = 500, 20
 HITS = 10
 QUESTIONS = (
@@ -77,8 +76,8 @@ def read(settings: Settings, pipe: Pipe) -> None:
 @contextmanager
 def reading(settings: Settings) -> Iterator[Pipe]:
     """Give the pipe of a reader that is searching: what is sent there stops it, and its report comes back."""
-    here, there = SPAWN.Pipe()
-    process = SPAWN.Process(target=read, args=(settings, there), daemon=True)
+    here, there = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=read, args=(settings, there), daemon=True)
     process.start()
     try:
         assert here.recv() == "ready"
@@ -101,7 +100,7 @@ def migrate(settings: Settings, dies_in: str | None) -> None:
 @contextmanager
 def migrating(settings: Settings, dies_in: str | None = None) -> Iterator[Any]:
     """Give the process of a migration that runs beside this one."""
-    process = SPAWN.Process(target=migrate, args=(settings, dies_in), daemon=True)
+    process = PROCESSES.Process(target=migrate, args=(settings, dies_in), daemon=True)
     process.start()
     try:
         yield process

@@ -1,6 +1,5 @@
 """A crash at any point is repaired by the next run: nothing is lost, left behind or bought twice (P1, P3, P4)."""
 
-import multiprocessing
 import os
 import random
 import resource
@@ -26,12 +25,12 @@ from rag_pipeline.errors import TransientError
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
+from rag_pipeline_tests.processes import PROCESSES
 
 DOCUMENTS = 150
 KILLS = 10
 STAGES = ("source_snapshot", "content_hashes", "changed_documents", "chunks", "embeddings", "published_index")
 WORDS = ("harbour", "lantern", "meadow", "orchard", "pebble", "quarry", "river", "saddle", "timber", "valley", "willow")
-SPAWN = multiprocessing.get_context("spawn")
 COMMAND = Path(sys.executable).with_name("rag-pipeline")
 
 
@@ -182,8 +181,8 @@ def refresh(settings: Settings, pipe: Pipe, dies_after: str | None = None, large
 @contextmanager
 def child(pipeline: Pipeline, *arguments: Any) -> Iterator[BaseProcess]:
     """Run a refresh in another process; inside this it has begun."""
-    here, there = SPAWN.Pipe()
-    process = SPAWN.Process(target=refresh, args=(pipeline.settings, there, *arguments), daemon=True)
+    here, there = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=refresh, args=(pipeline.settings, there, *arguments), daemon=True)
     process.start()
     try:
         assert here.recv() == "ready"

@@ -1,6 +1,5 @@
 """A flip is one moment for whoever searches, and a build that is killed goes on where it was."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -22,10 +21,10 @@ from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
+from rag_pipeline_tests.processes import PROCESSES
 
 DOCUMENTS = 40
 FLIPS = 6
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def build(settings: Settings, dies_after: str) -> None:
 
 def test_a_killed_build_goes_on(before: Settings, after: Settings) -> None:
     for stage in ("chunks", "half", "embeddings", "vector_index"):
-        process = SPAWN.Process(target=build, args=(after, stage))
+        process = PROCESSES.Process(target=build, args=(after, stage))
         process.start()
         process.join()
         assert process.exitcode == -signal.SIGKILL, stage

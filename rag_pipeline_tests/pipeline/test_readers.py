@@ -1,6 +1,5 @@
 """P2: a reader in another process, polling through 50 refreshes, sees only whole states."""
 
-import multiprocessing
 import re
 import threading
 import time
@@ -14,6 +13,7 @@ from rag_pipeline.database.connection import open_session, server_url
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
+from rag_pipeline_tests.processes import PROCESSES
 from rag_pipeline_tests.scripted import Entry, scripted
 
 DOCUMENTS = 12
@@ -44,9 +44,8 @@ def test_a_reader_sees_only_whole_states(settings: Settings) -> None:
 
     write(0)
     pipeline.refresh("news")
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    reader = context.Process(target=poll, args=(server_url(settings, "rag"), there), daemon=True)
+    here, there = PROCESSES.Pipe()
+    reader = PROCESSES.Process(target=poll, args=(server_url(settings, "rag"), there), daemon=True)
     reader.start()
     assert here.recv() == "ready"
     for state in range(1, REFRESHES + 1):

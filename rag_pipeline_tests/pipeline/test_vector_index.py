@@ -1,6 +1,5 @@
 """The graph over the vectors is made when it is needed, mended when it is broken, and never in the way."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -15,6 +14,7 @@ from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Retrieval, Settings
 from rag_pipeline.stages import Pipeline
+from rag_pipeline_tests.processes import PROCESSES
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
 PUBLIC = Access(("public",))
@@ -98,7 +98,7 @@ def test_a_killed_build_ends_with_its_client_and_is_made_up_for(small: tuple[Scr
             "from generate_series(1000, 41000) as number"
         )
         administrator.execute("update keyword_state set chunks = 40000")
-        killed = multiprocessing.get_context("spawn").Process(target=build, args=(pipeline.settings,))
+        killed = PROCESSES.Process(target=build, args=(pipeline.settings,))
         killed.start()
         assert becomes(lambda: administrator.execute(building).fetchone() == (1,)), "the build never began"
         assert killed.pid
