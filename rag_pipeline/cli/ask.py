@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -135,12 +135,17 @@ def ask(text: str, k: int, rerank: bool | None, as_json: bool, **asked: Any) -> 
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if as_json:
-        values = {name: getattr(answer, name) for name in type(answer).__dataclass_fields__}
-        cost = None if answer.cost_usd is None else float(answer.cost_usd)
-        citations = [asdict(citation) for citation in answer.citations]
-        print_json(values | {"cost_usd": cost, "citations": citations, "hits": [asdict(hit) for hit in answer.hits]})
+        values = {field.name: _as_json(getattr(answer, field.name)) for field in fields(answer)}
+        print_json(values | {"cost_usd": None if answer.cost_usd is None else float(answer.cost_usd)})
     else:
         print_answer(answer, shown)
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value of an answer, records as objects."""
+    if isinstance(value, tuple):
+        return [asdict(each) if is_dataclass(each) and not isinstance(each, type) else each for each in value]
+    return value
 
 
 def _expect_a_caller(asked: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.settings import FilesSettings, Settings
@@ -93,3 +94,14 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
 def test_an_unknown_source_lists_those_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no source is named 'wiki' .* configured: handbook"):
         load(tmp_path, SOURCE).source("wiki")
+
+
+def test_what_is_too_weak_to_answer_from_depends_on_the_embedding_model() -> None:
+    """The default was measured with one model; with another, nothing is withheld unless somebody says so."""
+    usual = Settings.model_validate({})
+    assert usual.answers.min_evidence == 0.76
+    other = {"provider": "openai", "model": "text-embedding-3-small"}
+    assert Settings.model_validate({"embedding": other, "answers": {"model": "writer"}}).answers.min_evidence == 0
+    assert Settings.model_validate({"embedding": other, "answers": {"min_evidence": 0.5}}).answers.min_evidence == 0.5
+    with pytest.raises(ValidationError, match="give both usd_per_million_input and usd_per_million_output"):
+        Settings.model_validate({"answers": {"usd_per_million_input": 1}})
