@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from rag_pipeline.query.hits import Hit, Hits
+from rag_pipeline.query.hits import Hit, Hits, Layer
 
 NOT_KNOWN = "I don't have that information."
 """What is said when nothing found answers the question, by whoever says it."""
@@ -62,7 +62,7 @@ class Answer:
     when nobody did: then the text is `NOT_KNOWN`, or quotations. `tokens` are those read and written by the model for
     this call, and `cost_usd` what they cost, None when nobody knows its price; a `cached` answer cost nothing again.
     `notes` are what one should know about this answer, in words. `prompt_version` names the instructions that the
-    model had, None when none was asked.
+    model had, None when none was asked. `layers` are what followed the search: how long each took, and what it kept.
     """
 
     answer: str | None
@@ -77,3 +77,4 @@ class Answer:
     hits: Hits
     notes: tuple[str, ...]
     prompt_version: str | None
+    layers: tuple[Layer, ...] = ()

@@ -3,9 +3,38 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rag_pipeline.query.hits import Candidate, Explanation, Layer, Trace
+
+
+@dataclass(slots=True)
+class Step:
+    """What a layer says of itself while it works."""
+
+    kept: int
+    detail: str = ""
+
+
+class Steps:
+    """Times layers that follow one another."""
+
+    def __init__(self) -> None:
+        self._layers: list[Layer] = []
+
+    @contextmanager
+    def step(self, name: str, entering: int = 0) -> Iterator[Step]:
+        """Measure a layer to which so much comes; unless it says otherwise it keeps all of it."""
+        step = Step(entering)
+        begun = time.perf_counter()
+        yield step
+        self._layers.append(Layer(name, _milliseconds(begun), step.kept, entering - step.kept, step.detail))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that have ended, in their order."""
+        return tuple(self._layers)
 
 
 class Journal:

@@ -144,6 +144,7 @@ class Hits(tuple[Hit, ...]):
     about this answer, in words. `windows` are the hits' surroundings, best first, neighbours joined. `layers`
     are what each layer kept and how long it took; `explanation` says more, when it was asked for. `evidence` is how
     well what was found speaks to the question: for whoever decides whether to answer; no interface gives it out.
+    `generation` is that of the index which was asked.
     """
 
     as_of: datetime | None
@@ -153,6 +154,7 @@ class Hits(tuple[Hit, ...]):
     layers: tuple[Layer, ...]
     explanation: Explanation | None
     evidence: Evidence
+    generation: int | None
 
     def __new__(
         cls,
@@ -165,6 +167,7 @@ class Hits(tuple[Hit, ...]):
         layers: Iterable[Layer] = (),
         explanation: Explanation | None = None,
         evidence: Evidence = NO_EVIDENCE,
+        generation: int | None = None,
     ) -> "Hits":
         """Keep the hits in their order."""
         found = super().__new__(cls, hits)
@@ -175,4 +178,5 @@ class Hits(tuple[Hit, ...]):
         found.layers = tuple(layers)
         found.explanation = explanation
         found.evidence = evidence
+        found.generation = generation
         return found

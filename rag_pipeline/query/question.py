@@ -85,6 +85,16 @@ class Filters:
         return None if self.where is None else _canonical(self.where)
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A question as it was asked: in words, by whom, for how many hits, among what."""
+
+    text: str
+    caller: Caller
+    k: int
+    filters: Filters
+
+
 def _listed(values: Iterable[str] | None) -> list[str] | None:
     return None if values is None else list(values)
 

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 
 from rag_pipeline.query.answer import Answer
 from rag_pipeline.query.answering import Answering
+from rag_pipeline.query.cache import KeptAnswers
 from rag_pipeline.query.duplicates import reasons, without_duplicates
 from rag_pipeline.query.evidence import Evidence
 from rag_pipeline.query.explain import Journal
@@ -24,7 +25,7 @@ from rag_pipeline.query.hits import Candidate, Hits
 from rag_pipeline.query.limits import limited_per_document
 from rag_pipeline.query.models import Models, OpensModels
 from rag_pipeline.query.passage import Passage, Section
-from rag_pipeline.query.question import Caller, Filters
+from rag_pipeline.query.question import Asking, Caller, Filters
 from rag_pipeline.query.sessions import Sessions, asked_anew, live_generation
 from rag_pipeline.query.tracing import open_traces
 from rag_pipeline.query.windows import merged_windows
@@ -54,11 +55,12 @@ class Index:
         settings: "Settings",
         models: OpensModels | None = None,
         queries: "Mapping[str, LiteralString] | None" = None,
+        cache: bool = False,
     ) -> None:
         """Take a pool of read-only sessions of role rag_reader.
 
         Other `models` and `queries`, in place of ``statements("search")``, are for whoever searches what is not
-        published yet.
+        published yet. With `cache` answers are kept, and found again, where ``RAG_REDIS_URL`` says.
         """
         self._pool = pool
         self._sessions = Sessions(pool, queries)
@@ -66,16 +68,18 @@ class Index:
         self._loading = Lock()
         self._models: OpensModels = models or Models(settings)
         self._opened_reranker: Reranker | None = None
-        self._answering = Answering(settings)
+        kept = KeptAnswers(self._sessions, settings.answers.cache_hours) if cache else None
+        self._answering = Answering(settings, kept)
         self._traces = open_traces(settings.tracing)
         self._log: QueryLog | None = None
 
     @classmethod
     @contextmanager
-    def connect(cls, settings: "Settings | None" = None, log: bool = True) -> Iterator["Index"]:
+    def connect(cls, settings: "Settings | None" = None, log: bool = True, cache: bool = True) -> Iterator["Index"]:
         """Open the index of the settings (the nearest ``rag.toml``) and close it at the end of the block.
 
-        Without `log` what is asked is not written down, though ``[queries] log`` says so: for who only measures.
+        Without `log` what is asked is not written down, though ``[queries] log`` says so, and without `cache` every
+        answer is made anew: for who only measures.
         Raises `ConfigurationError` when there is no such index, `TransientError` when it does not answer now.
         """
         from rag_pipeline.database.pool import reader_pool
@@ -85,7 +89,7 @@ class Index:
 
             settings = Settings.load()
         with reader_pool(settings) as pool:
-            index = cls(pool, settings)
+            index = cls(pool, settings, cache=cache)
             if not (log and settings.queries.log):
                 yield index
                 return
@@ -167,7 +171,7 @@ class Index:
         begun = time.monotonic()
         with self._traces.span("answer", text) as span:
             hits = self._found(text, caller, k, filters, rerank, explain=False, plan=False)
-            answer = self._answering.answer(text, hits, on_text)
+            answer = self._answering.answer(Asking(text, caller, k, filters), hits, on_text)
             span.note(
                 abstained=answer.abstained,
                 cached=answer.cached,
@@ -177,6 +181,7 @@ class Index:
                 tokens=answer.tokens,
                 cost_usd=None if answer.cost_usd is None else float(answer.cost_usd),
             )
+            span.layers(answer.layers)
         if self._log is not None:
             self._log.add_answer(text, caller, filters, answer)
         return replace(answer, seconds=time.monotonic() - begun)
@@ -205,6 +210,7 @@ class Index:
             # Not a part of what is explained: no figure of likeness is given out.
             evidence = Evidence(**layers.pop("evidence"))
             hits = self._layered(text, candidates, k, reranker, journal.started(layers, plans), as_of, evidence)
+            hits.generation = asked["generation"]
             if len(hits) == k or len(candidates) < wanted or wanted == everything:
                 return hits
             wanted = everything

@@ -2,17 +2,20 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rag_pipeline.embeddings.openai.tokens import count_tokens
 from rag_pipeline.query.answer import NOT_KNOWN, Answer, Citation
+from rag_pipeline.query.cache import CachedAnswer, KeptAnswers, cache_key
 from rag_pipeline.query.chat import ChatModel, Unwritten, Written
-from rag_pipeline.query.citations import Reader, best_hit
-from rag_pipeline.query.excerpts import Excerpt, excerpts
+from rag_pipeline.query.citations import KEPT_TAG, Reader, best_hit
+from rag_pipeline.query.excerpts import Excerpt, excerpts, texts_of
+from rag_pipeline.query.explain import Steps
 from rag_pipeline.query.hits import Hits
 from rag_pipeline.query.prompt import Instructions, Prompt
+from rag_pipeline.query.question import Asking
 from rag_pipeline.query.spending import Purchase, Spending, Unaffordable
 from rag_pipeline.query.unwritten import quoted
 
@@ -42,25 +45,93 @@ class _Bought:
 class Writer:
     """The model of the settings with its prompt. Any number of threads may use it at once."""
 
-    def __init__(self, settings: "Settings", model: str) -> None:
+    def __init__(self, settings: "Settings", model: str, kept: KeptAnswers | None) -> None:
         """Open it; nothing is contacted yet. Raises `ConfigurationError`."""
         answers = settings.answers
         self._settings = answers
+        self._retrieval = settings.retrieval
+        self._kept = kept if kept and kept.is_on else None
         self._instructions = Instructions.read(settings.folder / answers.prompt if answers.prompt else None)
         self._chat = ChatModel(answers, model)
         self._spending = Spending(settings, model)
 
-    def answer(self, question: str, hits: Hits, on_text: OnText | None) -> Answer:
-        """Return what the model answers from these hits; without `seconds`."""
-        shown = excerpts(hits, self._settings.context_tokens, count_tokens)
-        prompt = self._instructions.prompt(question, shown)
+    def answer(self, asking: Asking, hits: Hits, on_text: OnText | None) -> Answer:
+        """Return what the model answers from these hits, now or once before; without `seconds`."""
+        steps = Steps()
+        with steps.step("prompt", len(hits.windows)) as step:
+            shown = excerpts(hits, self._settings.context_tokens, count_tokens)
+            step.kept = len(shown)
+        answer = self._again(asking, hits, shown, steps, on_text) or self._anew(asking, hits, shown, steps, on_text)
+        return replace(answer, layers=steps.layers)
+
+    def _again(
+        self, asking: Asking, hits: Hits, shown: Sequence[Excerpt], steps: Steps, on_text: OnText | None
+    ) -> Answer | None:
+        """Return the answer that was kept, its citations read anew; None where there is none, or no cache."""
+        if self._kept is None or hits.generation is None:
+            return None
+        with steps.step("cache") as step:
+            step.detail = "not found"
+            kept = self._kept.find(self._key(asking, hits, shown), _chunk_ids(hits), asking.caller, hits.generation)
+            if kept is None:
+                return None
+            reader = _reread(kept.text, shown)
+            if reader.unknown:
+                return None
+            step.detail = "found"
+        if on_text is not None:
+            on_text(reader.text)
+        with steps.step("citations", len(reader.cited)):
+            answer = self._judged(_Bought(reader, kept.model, 0, Decimal(0)), hits)
+        self._kept.given(kept)
+        return replace(answer, cached=True, notes=(*hits.notes, *kept.notes))
+
+    def _anew(
+        self, asking: Asking, hits: Hits, shown: Sequence[Excerpt], steps: Steps, on_text: OnText | None
+    ) -> Answer:
+        """Have the model write an answer, and keep it for whoever asks the same."""
+        prompt = self._instructions.prompt(asking.text, shown)
         read = sum(count_tokens([prompt.instructions, prompt.question]))
         try:
-            with self._spending.purchase(int(read * _ESTIMATE), self._settings.answer_tokens) as purchase:
+            with (
+                steps.step("model"),
+                self._spending.purchase(int(read * _ESTIMATE), self._settings.answer_tokens) as purchase,
+            ):
                 bought = self._bought(prompt, shown, read, purchase, on_text)
         except Unaffordable as reason:
             return quoted(hits, str(reason))
-        return self._judged(bought, hits)
+        with steps.step("citations", len(bought.read.cited) + bought.read.unknown) as step:
+            answer = self._judged(bought, hits)
+            step.kept = len(answer.citations)
+        if self._kept is not None and hits.generation is not None and bought.failed is None:
+            kept = CachedAnswer(
+                text=bought.read.kept,
+                chunk_ids=tuple(citation.chunk_id for citation in answer.citations),
+                notes=answer.notes[len(hits.notes) :],
+                model=bought.model,
+                tokens=bought.tokens,
+                cost_usd=bought.cost_usd,
+            )
+            # What would read otherwise the next time, as where a model quotes our own marks, is not kept.
+            if _reread(kept.text, shown).text == bought.read.text:
+                self._kept.keep(self._key(asking, hits, shown), kept)
+        return answer
+
+    def _key(self, asking: Asking, hits: Hits, shown: Sequence[Excerpt]) -> str:
+        retrieval = self._retrieval
+        return cache_key(
+            question=asking.text,
+            caller=asking.caller,
+            filters=asking.filters,
+            k=asking.k,
+            reranker=f"{retrieval.rerank_url or ''} {retrieval.rerank_model}" if hits.reranked else None,
+            generation=hits.generation or 0,
+            chunk_ids=_chunk_ids(hits),
+            passages=texts_of(shown),
+            model=self._chat.model,
+            parameters=self._chat.parameters,
+            prompt_version=self._instructions.version,
+        )
 
     def _bought(
         self, prompt: Prompt, shown: Sequence[Excerpt], read: int, purchase: Purchase, on_text: OnText | None
@@ -120,6 +191,18 @@ class Writer:
             notes=tuple(notes),
             prompt_version=self._instructions.version,
         )
+
+
+def _chunk_ids(hits: Hits) -> list[str]:
+    return [hit.chunk_id for hit in hits]
+
+
+def _reread(text: str, shown: Sequence[Excerpt]) -> Reader:
+    """Read a text that was kept."""
+    reader = Reader(shown, KEPT_TAG)
+    reader.feed(text)
+    reader.end()
+    return reader
 
 
 def _is_not_known(text: str) -> bool:

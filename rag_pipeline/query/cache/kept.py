@@ -37,6 +37,11 @@ class KeptAnswers:
         self._opened = False
         self._cache: AnswerCache | None = None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is to be a cache."""
+        return is_named(self._environ)
+
     def find(self, key: str, chunk_ids: Sequence[str], caller: Caller, generation: int) -> CachedAnswer | None:
         """Return the answer under a key that cites none but these chunks, if the caller may read all of them now.
 
@@ -69,7 +74,7 @@ class KeptAnswers:
     def _opened_cache(self) -> AnswerCache | None:
         with self._opening:
             if not self._opened:
-                self._cache = self._open() if is_named(self._environ) else None
+                self._cache = self._open() if self.is_on else None
                 self._opened = True
             return self._cache
 

@@ -20,15 +20,13 @@ _NANO = Decimal("1e-9")
 class CachedAnswer:
     """What a model wrote, once its citations had been checked, and what that took.
 
-    `chunk_ids` are the chunks that the text cites, that of ``[1]`` first. `abstained` says that the text is that the
-    documents do not hold it, and `notes` what one should know about the answer. `model` is what the service called
-    itself. `tokens` are those read and written; `cost_usd` their dollars, rounded to a billionth; None where nobody
-    knew the price.
+    `chunk_ids` are the chunks that the text cites, and `notes` what one should know about the answer. `model` is what
+    the service called itself. `tokens` are those read and written; `cost_usd` their dollars, rounded to a billionth;
+    None where nobody knew the price.
     """
 
     text: str
     chunk_ids: tuple[str, ...]
-    abstained: bool
     notes: tuple[str, ...]
     model: str
     tokens: int
@@ -44,7 +42,6 @@ def written(key: str, answer: CachedAnswer) -> bytes:
     contents = {
         "text": answer.text,
         "chunk_ids": list(answer.chunk_ids),
-        "abstained": answer.abstained,
         "notes": list(answer.notes),
         "model": answer.model,
         "tokens": answer.tokens,
@@ -74,14 +71,14 @@ def _answer(contents: Any) -> CachedAnswer | None:
     """Return the answer in decoded contents; None when they are of another shape."""
     if not isinstance(contents, dict):
         return None
-    text, chunk_ids, abstained = contents["text"], contents["chunk_ids"], contents["abstained"]
-    notes, model, tokens, cost = contents["notes"], contents["model"], contents["tokens"], contents["nano_usd"]
-    if not isinstance(text, str) or not isinstance(model, str) or not isinstance(abstained, bool):
+    text, chunk_ids, notes = contents["text"], contents["chunk_ids"], contents["notes"]
+    model, tokens, cost = contents["model"], contents["tokens"], contents["nano_usd"]
+    if not isinstance(text, str) or not isinstance(model, str):
         return None
     if not (_texts(chunk_ids) and _texts(notes) and _count(tokens) and (cost is None or _count(cost))):
         return None
     dollars = None if cost is None else Decimal(cost).scaleb(-9)
-    return CachedAnswer(text, tuple(chunk_ids), abstained, tuple(notes), model, tokens, dollars)
+    return CachedAnswer(text, tuple(chunk_ids), tuple(notes), model, tokens, dollars)
 
 
 def _texts(value: Any) -> bool:

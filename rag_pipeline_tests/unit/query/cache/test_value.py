@@ -12,7 +12,7 @@ from rag_pipeline.query.cache import value as value_module
 from rag_pipeline.query.cache.value import CachedAnswer, nano_usd, read, written
 
 KEY = "0" * 64
-ANSWER = CachedAnswer("Yearly [1].", ("a-1", "b-2"), False, ("a note",), "some-model-2026", 812, Decimal("0.000412"))
+ANSWER = CachedAnswer("Yearly [1].", ("a-1", "b-2"), ("a note",), "some-model-2026", 812, Decimal("0.000412"))
 
 characters = st.characters(exclude_categories=[])
 texts = st.lists(st.text(characters, max_size=8), max_size=4).map(tuple)
@@ -20,7 +20,6 @@ answers = st.builds(
     CachedAnswer,
     st.text(characters),
     texts,
-    st.booleans(),
     texts,
     st.text(characters, max_size=20),
     st.integers(0, 10**9),
@@ -29,7 +28,7 @@ answers = st.builds(
 
 
 @given(st.text("0123456789abcdef", min_size=64, max_size=64), answers)
-@example(KEY, CachedAnswer("a lone \ud800 surrogate", (), False, (), "m", 0, None))
+@example(KEY, CachedAnswer("a lone \ud800 surrogate", (), (), "m", 0, None))
 def test_what_is_written_is_read(key: str, answer: CachedAnswer) -> None:
     assert read(key, written(key, answer)) == answer
 
@@ -79,7 +78,6 @@ def test_anything_else_is_no_answer(found: bytes) -> None:
         {"text": None},
         {"text": ["Yearly"]},
         {"model": 7},
-        {"abstained": 0},
         {"notes": [None]},
         {"tokens": True},
         {"tokens": -1},
@@ -103,4 +101,4 @@ def test_another_shape_is_no_answer_even_if_it_is_sealed(changed: dict[str, Any]
 
 def test_dollars_are_billionths() -> None:
     assert nano_usd(Decimal("0.000412")) == 412_000
-    assert CachedAnswer("", (), True, (), "m", 1, Decimal("1e-10")).cost_usd == 0
+    assert CachedAnswer("", (), (), "m", 1, Decimal("1e-10")).cost_usd == 0
