@@ -70,4 +70,4 @@ class StageProgress:
 
     @property
     def _unit(self) -> str:
-        return "texts" if self._stage == "embeddings" else "documents"
+        return {"embeddings": "texts", "questions": "questions", "judgements": "answers"}.get(self._stage, "documents")
