@@ -31,7 +31,7 @@ _MEGABYTE = 2**20
 def run(report: Report, options: Options) -> None:
     """Embed the same texts in all ways, in turns; then with each model on all cores."""
     (default,) = PACKAGED
-    texts = _texts(_embedder(default), 4 if options.quick else 100)
+    texts = _texts(_embedder(default), 2 if options.quick else 100)
     _ways(report, default, texts, options)
     _models(report, texts, options)
 

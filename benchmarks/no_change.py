@@ -32,7 +32,7 @@ class _Quiet:
 
 def run(report: Report, options: Options) -> None:
     """Measure at two sizes, so that what grows with the source shows; then the small one through Dagster."""
-    small, large = (200, 400) if options.quick else (10_000, 100_000)
+    small, large = (60, 120) if options.quick else (10_000, 100_000)
     cold: list[tuple[Published, dict[str, float]]] = []
     quiet: list[list[_Quiet]] = []
     dagster: list[float] = []

@@ -25,10 +25,10 @@ _PICTURE_ROWS = 1_600  # 0.96 MB
 
 def run(report: Report, options: Options) -> None:
     """Measure every kind on the same number of parts; then a folder of PDFs at a size and at ten times that size."""
-    parts = 2_000 if options.quick else 20_000
+    parts = 400 if options.quick else 20_000
     start = _start_up(options)
     rows = [_throughput(name, parts, options) for name in SAMPLES]
-    small, large = (_folder(megabytes) for megabytes in ((1, 10) if options.quick else (20, 200)))
+    small, large = (_folder(megabytes) for megabytes in ((1, 3) if options.quick else (20, 200)))
 
     for what, key in (("parent", "peak_mb"), ("largest parser process", "largest_worker_mb")):
         ratio = large[key] / small[key]
@@ -82,8 +82,9 @@ def _start_up(options: Options) -> float:
 def _throughput(name: str, parts: int, options: Options) -> tuple[str | int | float, ...]:
     kind, make = SAMPLES[name]
     say(name)
-    distinct = [make(_PARTS + number) for number in range(_DISTINCT)]
-    jobs = [Job(number, distinct[number % _DISTINCT], kind, name) for number in range(parts // _PARTS)]
+    count = parts // _PARTS
+    distinct = [make(_PARTS + number) for number in range(min(count, _DISTINCT))]
+    jobs = [Job(number, distinct[number % _DISTINCT], kind, name) for number in range(count)]
     characters = 0
     seconds: list[float] = []
     for _ in range(options.repeats):

@@ -64,7 +64,7 @@ def _embedded(options: Options) -> Iterator[tuple[str, Collection]]:
     default, *others = models_here()
     large, small = scifact(DATA / "scifact"), docs_qa(DATA / "docs_qa")
     if options.quick:
-        large, small = large.sample(3, 20), small.sample(3, 20)
+        large, small = large.sample(2, 8), small.sample(2, 8)
     yield default, large
     for model in (default, *others):
         yield model, small

@@ -31,6 +31,7 @@ TITLE = "Search in a large index"
 _CLIENTS = (1, 4, 16)
 _SECONDS, _QUICK_SECONDS = 20.0, 0.5
 _RERANKED, _QUICK_RERANKED = 30, 1
+_QUICK_DEPTH = 5
 _RERANK_SECONDS = 600
 _GOAL_MS = 50.0
 _DEPTH, _EVERY = 50, 4
@@ -81,9 +82,8 @@ def _index_with(embedder: Embedder) -> type[Index]:
             return embedder
 
     class IndexWith(Index):
-        def __init__(self, pool: ConnectionPool[Connection[Any]], settings: Settings) -> None:
-            super().__init__(pool, settings)
-            self._models = Given(settings)
+        def __init__(self, pool: ConnectionPool[Connection[Any]], settings: Settings, **more: Any) -> None:
+            super().__init__(pool, settings, Given(settings), **more)
 
     return IndexWith
 
@@ -232,10 +232,11 @@ def _model_and_reranking(
 ) -> None:
     """Measure what the two models add."""
     questions = index.questions[:: max(1, len(index.questions) // (_QUICK_RERANKED if options.quick else _RERANKED))]
-    retrieval = index.bench.settings.retrieval
+    settings = _patient(index.bench.settings, _QUICK_DEPTH if options.quick else None)
+    retrieval = settings.retrieval
     say(f"re-ranking, {len(questions)} questions")
     embedding = _timed(lambda asked: model.embed_query(asked.text), index.questions)
-    with at_hand.connect(_patient(index.bench.settings)) as opened:
+    with at_hand.connect(settings) as opened:
 
         def search(asked: Asked) -> None:
             hits = opened.search(asked.text, caller=Caller(EVERYTHING), rerank=True)
@@ -246,7 +247,7 @@ def _model_and_reranking(
     report.text(
         f"What the models add, one client: the vector of a question by `{model.model}`, and a search of the caller who "
         f"may read everything, re-ranked by `{retrieval.rerank_model}` ({retrieval.rerank_depth} pairs; it may take as "
-        f"long as it needs, by default it has {retrieval.rerank_seconds:g} s):"
+        f"long as it needs, by default it has {index.bench.settings.retrieval.rerank_seconds:g} s):"
     )
     report.table(
         ("milliseconds", "p50", "p95", "max"),
@@ -254,8 +255,9 @@ def _model_and_reranking(
     )
 
 
-def _patient(settings: Settings) -> Settings:
-    retrieval = settings.retrieval.model_copy(update={"rerank_seconds": _RERANK_SECONDS})
+def _patient(settings: Settings, rerank_depth: int | None) -> Settings:
+    depth = {} if rerank_depth is None else {"rerank_depth": rerank_depth}
+    retrieval = settings.retrieval.model_copy(update={"rerank_seconds": _RERANK_SECONDS} | depth)
     return settings.model_copy(update={"retrieval": retrieval})
 
 

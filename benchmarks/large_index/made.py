@@ -32,7 +32,7 @@ MISSING = (
     "or ../shared/data."
 )
 _PAGES = 100_000
-_QUICK_PAGES, _QUICK_PASSAGES = 200, 60
+_QUICK_PAGES, _QUICK_PASSAGES = 100, 20
 _FOLDER_SIZE = 1_000
 _QUESTIONS = 200
 _KEPT = Path(tempfile.gettempdir()) / "rag-pipeline-large-index"
@@ -173,7 +173,7 @@ def _passages(model: Embedder) -> Passages:
 def _questions(options: Options) -> tuple[Asked, ...]:
     """Return some questions of each collection, in turns over all of them, with their vectors."""
     asked = [*docs_qa(DATA / "docs_qa").questions, *scifact(DATA / "scifact").questions]
-    chosen = np.linspace(0, len(asked) - 1, 10 if options.quick else _QUESTIONS).astype(int).tolist()
+    chosen = np.linspace(0, len(asked) - 1, 5 if options.quick else _QUESTIONS).astype(int).tolist()
     embedder = open_embedder(Embedding())
     return tuple(Asked(asked[index].text, embedder.embed_query(asked[index].text)) for index in chosen)
 

@@ -66,7 +66,7 @@ def run(report: Report, options: Options) -> None:
         return
     collections = (scifact(DATA / "scifact"), docs_qa(DATA / "docs_qa"))
     if options.quick:
-        collections = tuple(collection.sample(3, 30) for collection in collections)
+        collections = tuple(collection.sample(2, 12) for collection in collections)
     if not PEERS_PYTHON.exists():
         report.text("Skipped: bm25s. Make its environment with `benchmarks/peers/install.sh`.")
     for collection, judged in zip(collections, (_SCIFACT, _DOCS_QA), strict=True):
