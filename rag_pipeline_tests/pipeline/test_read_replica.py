@@ -19,7 +19,7 @@ from rag_pipeline.database.pool import reader_pool
 from rag_pipeline.errors import TransientError
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
-from rag_pipeline.settings import Settings
+from rag_pipeline.settings import Queries, Settings
 from rag_pipeline_tests.scripted import Entry, scripted
 
 PUBLIC, HR = Access.of(["public"]), Access.of(["group:hr"])
@@ -93,8 +93,14 @@ def test_a_replica_answers_as_the_primary_would(home: Path) -> None:
             assert found(replica, caller) == found(primary, caller)
         assert found(replica, "user:ana") == {"open.md", "pay.md", "new.md"}
 
+        # What is asked of the replica is written down where it can be.
+        logged = replica.model_copy(update={"queries": Queries(log=True)})
+        assert found(logged, "public") == {"new.md"}
+        with connect(primary) as session:
+            assert session.execute("select question, hits from rag.query_log").fetchall() == [("what it says", 1)]
+
         server.stop()
-        assert found(replica, "public") == {"new.md"}
+        assert found(logged, "public") == {"new.md"}
         with pytest.raises(TransientError, match=r"does not answer.*\[database\] url right"):
             found(primary, "public")
     with pytest.raises(TransientError, match=r"does not answer.*\[database\] read_url right"):
