@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from rag_pipeline.query import Hits
+from rag_pipeline.query import Answer, Hits
 from rag_pipeline.query.passage import Passage
 
 RULE = (
@@ -70,6 +70,36 @@ class WindowResult(Result):
     later: int
 
 
+class CitedPassage(Result):
+    """A passage that an answer rests on, marked in its text as ``[number]``."""
+
+    number: int
+    chunk_id: str
+    source: str
+    document_id: str
+    uri: str
+    title: str
+    heading_path: list[str]
+    quote: str
+    modified_at: datetime | None
+    place: dict[str, Any]
+    version: str
+
+
+class AnswerResult(Result):
+    """An answer; null: the model gave none. `abstained`: the documents do not hold it.
+
+    `model` wrote it; null: nobody did, it is quoted or not known. `notes` are what one should know about it.
+    """
+
+    answer: str | None
+    abstained: bool
+    citations: list[CitedPassage]
+    as_of: datetime | None
+    model: str | None
+    notes: list[str]
+
+
 def search_result(hits: Hits) -> SearchResult:
     """Return hits as a tool gives them."""
     found = [
@@ -89,6 +119,34 @@ def search_result(hits: Hits) -> SearchResult:
         for hit in hits
     ]
     return SearchResult(as_of=hits.as_of, hits=found, notes=list(hits.notes))
+
+
+def answer_result(answer: Answer) -> AnswerResult:
+    """Return an answer as a tool gives it."""
+    citations = [
+        CitedPassage(
+            number=citation.number,
+            chunk_id=citation.chunk_id,
+            source=citation.source,
+            document_id=citation.document_id,
+            uri=citation.uri,
+            title=citation.title,
+            heading_path=list(citation.heading_path),
+            quote=citation.quote,
+            modified_at=citation.modified_at,
+            place=dict(citation.place),
+            version=citation.version,
+        )
+        for citation in answer.citations
+    ]
+    return AnswerResult(
+        answer=answer.answer,
+        abstained=answer.abstained,
+        citations=citations,
+        as_of=answer.as_of,
+        model=answer.model,
+        notes=list(answer.notes),
+    )
 
 
 def window_result(passage: Passage) -> WindowResult:
@@ -126,13 +184,27 @@ def window_text(result: WindowResult) -> str:
     )
 
 
+def answer_text(result: AnswerResult) -> str:
+    """Return an answer to be read by a model; a model's words are as little to be obeyed as the documents'."""
+    fence = _Fence()
+    lines = [*result.notes, f"The index is as of {_time(result.as_of)}."]
+    if result.answer is not None:
+        lines.append(fence.around((f"written by {result.model or 'nobody'}",), [result.answer]))
+    for cited in result.citations:
+        lines.append(f"\n[{cited.number}] chunk_id {cited.chunk_id}, modified {_time(cited.modified_at)}")
+        lines.append(
+            fence.around((cited.source, cited.uri), [" > ".join([cited.title, *cited.heading_path]), cited.quote])
+        )
+    return "\n".join([RULE, *lines])
+
+
 class _Fence:
     """A border that no document can draw, because nobody knew its number when the document was written."""
 
     def __init__(self) -> None:
         self._number = secrets.token_hex(8)
 
-    def around(self, origin: tuple[str, str], lines: Iterable[str]) -> str:
+    def around(self, origin: tuple[str, ...], lines: Iterable[str]) -> str:
         """Return lines between the borders; where they are from stands inside too, as a document names it."""
         return "\n".join(
             [f"<document {self._number}>", ": ".join(origin), *lines, f"</document {self._number}>"],

@@ -1,4 +1,4 @@
-"""The two tools, on behalf of one caller."""
+"""The tools, on behalf of one caller."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,12 @@ from rag_pipeline import __version__
 from rag_pipeline.errors import RagError
 from rag_pipeline.mcp.answers import (
     RULE,
+    AnswerResult,
     Result,
     SearchResult,
     WindowResult,
+    answer_result,
+    answer_text,
     search_result,
     search_text,
     window_result,
@@ -46,7 +49,7 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
     server = MCPServer(
         "rag-pipeline",
         version=__version__,
-        instructions=f"Searches an index of documents and reads on around what was found. {RULE}",
+        instructions=f"Searches an index of documents, answers from it, and reads on around what was found. {RULE}",
         # Standard error is where the host shows what goes wrong; requests alone are not wrong.
         log_level="WARNING",
     )
@@ -57,13 +60,17 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
     ) -> Annotated[CallToolResult, SearchResult]:
         """Search the index: the passages that answer a question best, each with its source and age."""
         with _explained():
-            filters = Filters(
-                sources=None if source is None else [source],
-                modified_since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
-                where=where,
-            )
-            result = search_result(index.search(text, caller=caller, k=k, filters=filters))
+            result = search_result(index.search(text, caller=caller, k=k, filters=_filters(source, since, where)))
         return _answer(search_text(result), result)
+
+    @server.tool(annotations=_READS)
+    def answer(
+        text: Text, k: K = 10, source: Source = None, since: Since = None, where: Where = None
+    ) -> Annotated[CallToolResult, AnswerResult]:
+        """Answer a question from the index, with citations: short where search gives passages to read oneself."""
+        with _explained():
+            result = answer_result(index.answer(text, caller=caller, k=k, filters=_filters(source, since, where)))
+        return _answer(answer_text(result), result)
 
     @server.tool(annotations=_READS)
     def fetch_window(
@@ -78,6 +85,14 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
         return _answer(window_text(result), result)
 
     return server
+
+
+def _filters(source: str | None, since: datetime | None, where: dict[str, Any] | None) -> Filters:
+    return Filters(
+        sources=None if source is None else [source],
+        modified_since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
+        where=where,
+    )
 
 
 def _answer(text: str, values: Result) -> CallToolResult:

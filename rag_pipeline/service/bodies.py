@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rag_pipeline.query import Filters, Hits
+from rag_pipeline.query import Answer, Citation, Filters, Hits
 from rag_pipeline.query.hits import Explanation, Hit, Window
 from rag_pipeline.query.search import MAX_CHARACTERS, MAX_HITS
 
@@ -66,6 +66,19 @@ class SearchBody(Body):
     explain: bool = Field(default=False, description="Say what each layer found, moved and dropped, and why.")
 
 
+class AnswerBody(Body):
+    """A question that is to be answered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "how is a key rotated", "filters": {"sources": ["handbook"]}}]}
+    )
+
+    text: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The question.")
+    k: int = Field(default=10, ge=1, le=MAX_HITS, strict=True, description="How many hits to answer from, at most.")
+    filters: FiltersBody = Field(default=FiltersBody(), description="What to answer from.")
+    rerank: bool | None = Field(default=None, description="Re-rank with a model; null: as the settings say.")
+
+
 class WindowBody(Body):
     """Which stretch of a document is wanted: the section of a hit, and sections around it."""
 
@@ -97,6 +110,30 @@ class SearchAnswer(BaseModel):
             notes=hits.notes,
             explanation=hits.explanation,
         )
+
+
+class GivenAnswer(BaseModel):
+    """An answer with what it rests on, and the hits that it was made from."""
+
+    answer: str | None = Field(description="The text; null: the model gave none, and the hits are all there is.")
+    abstained: bool = Field(description="The documents do not hold the answer.")
+    citations: tuple[Citation, ...] = Field(description="What the text marks as [1], [2], …")
+    cached: bool = Field(description="Written before, for the same question about the same passages.")
+    as_of: datetime | None = Field(description="The index holds all changes of its sources up to then.")
+    model: str | None = Field(description="Who wrote it; null: nobody, it is quoted or not known.")
+    tokens: int = Field(description="Tokens that the model read and wrote for this.")
+    cost_usd: float | None = Field(description="Their price; null: it is not known.")
+    seconds: float
+    notes: tuple[str, ...] = Field(description="What one should know about this answer.")
+    prompt_version: str | None = Field(description="Which instructions the model had.")
+    hits: tuple[Hit, ...]
+
+    @classmethod
+    def of(cls, answer: Answer) -> "GivenAnswer":
+        """Return an answer as it is sent."""
+        values = {name: getattr(answer, name) for name in cls.model_fields}
+        cost = None if answer.cost_usd is None else float(answer.cost_usd)
+        return cls(**values | {"cost_usd": cost, "hits": tuple(answer.hits)})
 
 
 class CallerAnswer(BaseModel):

@@ -11,7 +11,9 @@ from rag_pipeline.errors import TransientError
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.query.passage import Passage
 from rag_pipeline.service.bodies import (
+    AnswerBody,
     CallerAnswer,
+    GivenAnswer,
     HealthAnswer,
     ProblemAnswer,
     SearchAnswer,
@@ -65,6 +67,14 @@ def router(index: Index, metrics: Metrics) -> APIRouter:
             )
         metrics.searched(hits)
         return SearchAnswer.of(hits)
+
+    @api.post("/answer", responses=_PROBLEMS, summary="Answer a question on behalf of the caller.")
+    def answer(body: AnswerBody, asking: Asking) -> GivenAnswer:
+        """Return an answer from what the caller may read, with its citations, or say that it is not known."""
+        with _usable():
+            given = index.answer(body.text, caller=asking, k=body.k, filters=body.filters.filters(), rerank=body.rerank)
+        metrics.searched(given.hits)
+        return GivenAnswer.of(given)
 
     @api.post(
         "/window",

@@ -77,7 +77,8 @@ def text(result: CallToolResult) -> str:
 def test_the_tools_say_what_they_take_and_give(workspace: Settings) -> None:
     async def work(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert tools.keys() == {"search", "fetch_window"}
+        assert tools.keys() == {"search", "answer", "fetch_window"}
+        assert tools["answer"].input_schema["properties"].keys() == {"text", "k", "source", "since", "where"}
         assert tools["search"].input_schema["properties"].keys() == {"text", "k", "source", "since", "where"}
         assert tools["search"].input_schema["required"] == ["text"]
         assert tools["fetch_window"].input_schema["properties"].keys() == {"chunk_id", "before", "after"}
@@ -122,6 +123,21 @@ def test_a_model_finds_and_reads_on_what_its_caller_may_read(workspace: Settings
             assert values(await client.call_tool("search", {"text": QUESTION, **filters}))["hits"] == []
 
     run(workspace.folder, ("user:ana",), work)
+
+
+def test_a_model_is_answered_from_what_its_caller_may_read(workspace: Settings) -> None:
+    async def work(client: Client) -> None:
+        result = await client.call_tool("answer", {"text": QUESTION})
+        given = values(result)
+        assert given["model"] is None
+        assert not given["abstained"]
+        assert {citation["source"] for citation in given["citations"]} == {"handbook"}
+        assert f"[{given['citations'][0]['number']}] chunk_id {given['citations'][0]['chunk_id']}" in text(result)
+        assert "no model wrote this" in text(result)
+        nothing = values(await client.call_tool("answer", {"text": QUESTION, "source": "elsewhere"}))
+        assert (nothing["abstained"], nothing["citations"]) == (True, [])
+
+    run(workspace.folder, ("public",), work)
 
 
 def test_another_caller_is_another_process(workspace: Settings) -> None:

@@ -5,20 +5,22 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from psycopg import Connection, sql
+from starlette.testclient import TestClient
 
 from rag_pipeline.cli import main
 from rag_pipeline.database.connection import connect, open_session
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import Access
-from rag_pipeline.query import NOT_KNOWN, Answer, Caller, Filters, Index
+from rag_pipeline.query import NOT_KNOWN, Answer, Caller, Citation, Filters, Index
+from rag_pipeline.service import create_app
 from rag_pipeline.settings import Answers, Budget, Settings
 from rag_pipeline_tests.chat_server import MODEL, Asked, ChatServer, Reply, chat_server, error
 from rag_pipeline_tests.scripted import Entry, scripted
@@ -360,3 +362,25 @@ def test_evidence_is_of_what_the_caller_may_read(published: Settings) -> None:
     assert (unseen.coverage or 0) < 0.5
     assert alone.coverage == 0
     assert replace(seen, nearness=0.5).score > replace(unseen, nearness=0.5).score
+
+
+def test_the_service_answers_as_the_index_does(published: Settings, service: ChatServer) -> None:
+    settings = asking(published, service)
+    with Index.connect(settings) as index:
+        app = create_app(settings, index=index, caller=ANYBODY)
+        client = TestClient(app, base_url="http://localhost")
+        sent = client.post("/answer", json={"text": QUESTION, "k": 4})
+        assert sent.status_code == 200, sent.text
+        given, same = sent.json(), index.answer(QUESTION, caller=ANYBODY, k=4)
+        assert (given["answer"], given["model"], given["cost_usd"]) == (same.answer, same.model, 0.0003)
+        assert [each["chunk_id"] for each in given["hits"]] == [hit.chunk_id for hit in same.hits]
+        [cited] = given["citations"]
+        assert {field.name for field in fields(Citation)} == cited.keys()
+        assert (cited["chunk_id"], cited["number"]) == (same.citations[0].chunk_id, 1)
+        assert "evidence" not in sent.text
+        assert client.post("/answer", json={"text": QUESTION, "caller": "user:boss"}).status_code == 422
+        service.answers = lambda asked: error(401, "what is inside")
+        failed = client.post("/answer", json={"text": QUESTION})
+        assert (failed.status_code, failed.json()["answer"]) == (200, None)
+        assert failed.json()["hits"]
+        assert "what is inside" not in failed.text

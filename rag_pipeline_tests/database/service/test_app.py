@@ -307,7 +307,7 @@ def test_a_fixed_caller_is_served_under_this_machines_names_only(configured: Set
 
 def test_the_schema_describes_every_address_with_an_example(client: TestClient) -> None:
     schema = client.get("/openapi.json").json()
-    assert schema["paths"].keys() == {"/search", "/window", "/caller", "/health", "/metrics"}
+    assert schema["paths"].keys() == {"/search", "/answer", "/window", "/caller", "/health", "/metrics"}
     (example,) = schema["components"]["schemas"]["SearchBody"]["examples"]
     assert SearchBody.model_validate(example).k == 3
     for path, methods in schema["paths"].items():
