@@ -84,14 +84,16 @@ def status(as_json: bool) -> None:
 
 @migrate.command()
 @click.option(
-    "--force", is_flag=True, help="Publish it though a source is not equal there or readers would miss documents."
+    "--force",
+    is_flag=True,
+    help="Publish it all the same, also when the gate is closed; never with holes in its tables.",
 )
 @as_json
 def publish(force: bool, as_json: bool) -> None:
     """Make the generation that is built the live one, in one transaction; the live one is kept as retired.
 
-    Exit 1, and nothing changes, when it is not equal to the live one in every source, or when readers would
-    miss documents there.
+    Exit 1, and nothing changes, when it is not equal to the live one in every source, when readers would
+    miss documents there, or when it is searched worse than the baseline of [evaluation] allows.
     """
     from rag_pipeline.migration import Migration
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import principal
+from rag_pipeline.query.search import MAX_CHARACTERS
 
 _KEYS = {"id", "question", "caller", "expected", "answer", "keywords", "unanswerable"}
 _EXPECTED_KEYS = {"source", "document", "section"}
@@ -125,6 +126,8 @@ def _question(line: str, drafts: bool) -> Question:
     if unanswerable and (found.keys() & {"answer", "keywords"}):
         raise ValueError("what is unanswerable has neither answer nor keywords")
     callers = _texts(found, "caller")
+    if len(_text(found, "question")) > MAX_CHARACTERS:
+        raise ValueError(f"the question has more than the {MAX_CHARACTERS:,} characters that may be asked")
     return Question(
         id=_text(found, "id"),
         text=_text(found, "question"),

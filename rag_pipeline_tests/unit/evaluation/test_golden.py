@@ -50,6 +50,7 @@ def test_a_set_is_read_in_its_order(tmp_path: Path) -> None:
         ({"id": " "}, "id is missing, or no text"),
         ({"id": None}, "id is missing, or no text"),
         ({"question": 7}, "question is missing, or no text"),
+        ({"question": "why " * 3000}, "the question has more than the 10,000 characters that may be asked"),
         ({"caller": []}, "caller is a list of texts"),
         ({"caller": "public"}, "caller is a list of texts"),
         ({"caller": ["nobody in particular"]}, "'nobody in particular' is not a principal"),
