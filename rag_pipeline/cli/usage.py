@@ -1,4 +1,4 @@
-"""The verb that counts: what models were asked, what it cost, what the embedding store saved, what is left."""
+"""The verb that counts: what models were asked, what it cost, what was saved by what was kept, what is left."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rag_pipeline.cli.answer_cache import answer_cache
 from rag_pipeline.cli.options import as_json, load_settings
 from rag_pipeline.cli.output import cell, print_json, printable
 from rag_pipeline.cli.session import prepared_session
@@ -20,7 +21,7 @@ _SUMS = ("texts", "tokens", "cost_usd", "tokens_unpriced", "texts_wanted", "text
 _BAR = 24
 
 
-@click.command(short_help="Show tokens, dollars and the hit rate of the embedding store.")
+@click.command(short_help="Show tokens, dollars, and what was saved by what was kept.")
 @click.option(
     "--days", type=click.IntRange(1, 3660), default=30, metavar="N", help="The last N UTC days; 30 by default."
 )
@@ -29,7 +30,7 @@ _BAR = 24
 )
 @as_json
 def usage(days: int, by: str, as_json: bool) -> None:
-    """Show what the pipeline asked of embedding models, what it cost, and what the embedding store saved.
+    """Show what models were asked, what it cost, and what the embedding store and the cache of answers saved.
 
     Questions are not counted: who searches may not write.
     """
@@ -39,6 +40,7 @@ def usage(days: int, by: str, as_json: bool) -> None:
         live = connection.execute(statements("generations")["live_generation"]).fetchone()
         found = connection.execute(statements("usage")[f"by_{by}"], {"days": days}).fetchall() if live else []
         gone = connection.execute(statements("budget")["committed"], {"run_id": None}).fetchone() or {}
+        cached = answer_cache(connection, settings, days)
     total = {name: sum(row[name] for row in found) for name in _SUMS}
     if as_json:
         bounds = settings.budget
@@ -53,6 +55,7 @@ def usage(days: int, by: str, as_json: bool) -> None:
                     "per_month_usd": _plain(bounds.per_month_usd),
                     "per_run_usd": _plain(bounds.per_run_usd),
                 },
+                "answer_cache": cached and cached.as_json(),
             }
         )
         return
@@ -62,6 +65,8 @@ def usage(days: int, by: str, as_json: bool) -> None:
         _plot(found, by)
         for line in _summary(total, days):
             click.echo(line)
+    if cached is not None:
+        cached.show(by == "day")
     click.echo(_month(gone, settings.budget))
 
 

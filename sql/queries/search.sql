@@ -38,4 +38,5 @@ select rag.may_read(%(chunk_ids)s::text[], %(principals)s::text[])
 
 -- name: deployment
 -- Which database this is, of all that there are: what is kept for it elsewhere is named by it. A replica says the same.
-select format('%s/%s', system_identifier, oid) from pg_control_system(), pg_database where datname = current_database()
+select format('%s/%s', system_identifier, oid) as deployment
+from pg_control_system(), pg_database where datname = current_database()

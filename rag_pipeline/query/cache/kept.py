@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-MOST_BYTES = 256_000
-"""An answer that takes more is not kept, and what is larger is not read."""
-
 
 class KeptAnswers:
     """The cache, as one index uses it. Any number of threads may use it at once."""
@@ -84,4 +81,4 @@ class KeptAnswers:
         except psycopg.Error as error:
             _logger.warning("answers are not kept, because the server does not say which one it is: %s", error)
             return None
-        return open_cache(deployment, self._seconds, MOST_BYTES, self._environ)
+        return open_cache(deployment, self._seconds, environ=self._environ)

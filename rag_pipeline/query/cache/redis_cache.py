@@ -29,6 +29,8 @@ _AT_MOST_SECONDS = 0.25
 """For all of it, whatever is slow: a name server, or a reply that comes in many pieces."""
 _LEFT_ALONE_SECONDS = 30.0
 _DAY = 86_400
+MOST_BYTES = 256_000
+"""An answer that takes more is not kept, and what is larger is not read."""
 
 
 class AnswerCache:
@@ -167,7 +169,7 @@ def is_named(environ: Mapping[str, str]) -> bool:
 
 
 def open_cache(
-    namespace: str, seconds: float, most_bytes: int, environ: Mapping[str, str] = os.environ
+    namespace: str, seconds: float, most_bytes: int = MOST_BYTES, environ: Mapping[str, str] = os.environ
 ) -> AnswerCache | None:
     """Return the cache that ``RAG_REDIS_URL`` names; None without it. Nothing is connected to before it is asked.
 

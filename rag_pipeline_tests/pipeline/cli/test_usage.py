@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from click.testing import CliRunner, Result
 
 from rag_pipeline.cli import main
 from rag_pipeline.database.connection import connect
+from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings import Batch, Embedder, Reserve, unbounded
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.errors import BudgetExhausted
+from rag_pipeline.query.cache import CachedAnswer, open_cache
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
+from rag_pipeline_tests.redis_server import needs_redis, redis_server
 
 SUMS = {
     *("texts", "tokens", "cost_usd", "tokens_unpriced", "texts_wanted", "texts_found", "tokens_saved", "saved_usd"),
@@ -152,6 +156,40 @@ def test_usage_is_shown_with_a_bar_a_row(folder: Path, settings: Settings) -> No
     assert total == f"in 30 days: 15 texts, {tokens_of(settings)} tokens, {docs_and_notes(docs, notes)}"
     assert "had 5 of 20 texts (25.0%), which saved" in store
     assert month.startswith("this month: $0.0")
+
+
+@needs_redis
+def test_what_the_cache_of_answers_saved_is_told(
+    folder: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshed("docs")
+    assert answer("usage")["answer_cache"] is None
+    with connect(settings) as connection:
+        row = connection.execute(statements("search")["deployment"]).fetchone()
+    assert row is not None
+    with redis_server(tmp_path) as server:
+        monkeypatch.setenv("RAG_REDIS_URL", server.url)
+        assert "cache" not in run("usage").stdout
+        cache = open_cache(row[0], 60)
+        assert cache is not None
+        for _ in range(4):
+            cache.get("0" * 64)
+        cache.found(CachedAnswer("Yearly.", (), (), "writer", 1200, Decimal("0.0045")))
+        told = answer("usage --days 2 --by source")["answer_cache"]
+        sums = {"asked": 4, "found": 1, "tokens_saved": 1200, "saved_usd": 0.0045, "tokens_unpriced": 0}
+        assert told == {
+            "reachable": True,
+            "rows": [{"day": str(datetime.now(UTC).date()), **sums, "hit_rate": 0.25}],
+            "total": {**sums, "hit_rate": 0.25},
+        }
+        shown = run("usage").stdout
+        assert [str(datetime.now(UTC).date()), "4", "1", "1,200", "$0.0045"] in map(str.split, shown.splitlines())
+        line = "the cache had 1 of 4 answers (25.0%), which saved 1,200 tokens, $0.0045"
+        assert line in shown
+        assert line in run("usage --by model").stdout
+        server.stop()
+        assert answer("usage")["answer_cache"]["reachable"] is False
+        assert "does not answer" in run("usage").stdout
 
 
 def docs_and_notes(*lines: str) -> str:

@@ -51,8 +51,8 @@ def names(server: RedisServer) -> list[bytes]:
 
 
 def test_without_an_address_there_is_no_cache() -> None:
-    assert open_cache("here", 60, 1000, {}) is None
-    assert open_cache("here", 60, 1000, {"RAG_REDIS_URL": " "}) is None
+    assert open_cache("here", 60, environ={}) is None
+    assert open_cache("here", 60, environ={"RAG_REDIS_URL": " "}) is None
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://user:secret@localhost", "redis://user:secret@host:port/0"])
