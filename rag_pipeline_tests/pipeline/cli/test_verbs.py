@@ -34,6 +34,7 @@ HIT_KEYS = [
     "position",
     "place",
     "stale",
+    "version",
     "twins",
 ]
 

@@ -56,11 +56,15 @@ def test_the_verbs_are_those_of_the_design() -> None:
         "verify",
         "housekeeping",
         "search",
+        "ask",
         "serve",
         "mcp",
         "dev",
     }
     groups = {
+        "eval",
+        "eval draft",
+        "eval gaps",
         "db",
         "db start",
         "db stop",
