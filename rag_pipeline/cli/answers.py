@@ -37,8 +37,8 @@ def print_answer(answer: "Answer", shown: Shown) -> None:
         print_hits(answer.hits)
         print_notes(answer.notes[len(answer.hits.notes) :])
         return
-    click.echo()
     if answer.model is not None:
+        click.echo()
         for citation in answer.citations:
             _print_citation(citation)
     click.echo(freshness(answer.hits))

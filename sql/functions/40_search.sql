@@ -197,12 +197,17 @@ begin
             -- How well the best of what is visible speaks to the question, whatever else is in the index.
             'evidence', jsonb_build_object(
                 'nearness', nearest.scores[1],
+                -- Each word counts the same: how rare it is would tell of what the caller may not read.
                 'coverage', (
-                    select max(rag.coverage(asked.places, chunk_terms.places))
-                    from (
+                    with asked as materialized (
                         select spoken, rag.term_places(rag.terms(spoken, coalesce(question, ''))) as places
                         from unnest(scope.languages) as spoken
-                    ) as asked
+                    )
+                    select max(
+                        (select count(*) from unnest(asked.places) as place where place = any (chunk_terms.places))
+                        / nullif(cardinality(asked.places), 0)::float8
+                    )
+                    from asked
                     join chunk_terms on chunk_terms.language = asked.spoken
                     where chunk_terms.chunk_key = any (nearest.chunk_keys[1:10] || matching.chunk_keys[1:10])
                 )
@@ -233,21 +238,12 @@ comment on function rag.search(
     float8, int, int, boolean
 ) is 'The best chunks by words and meaning that a caller with these principals may read, with their windows.';
 
--- Each word counts the same: how rare it is would tell of what the caller may not read.
-create or replace function rag.coverage(asked int[], held int[]) returns float8
-language sql immutable
-as $$
-    select count(*) filter (where place = any (held)) / nullif(count(*), 0)::float8 from unnest(asked) as place;
-$$;
-
-comment on function rag.coverage(int[], int[]) is 'Share of the words of a question that a chunk has.';
-
 create or replace function rag.milliseconds(since timestamptz, until timestamptz) returns float8
 language sql immutable
 as $$ select round(extract(epoch from until - since) * 1000, 3)::float8 $$;
 
 comment on function rag.milliseconds(timestamptz, timestamptz) is 'Milliseconds between two moments.';
-revoke all on function rag.coverage(int[], int[]), rag.milliseconds(timestamptz, timestamptz), rag.search(
+revoke all on function rag.milliseconds(timestamptz, timestamptz), rag.search(
     text, text[], int, halfvec, text, text[], text[], text, text[], timestamptz, timestamptz, timestamptz, jsonb, text,
     float8, int, int, boolean
 ) from public;
