@@ -73,7 +73,7 @@ def router(index: Index, metrics: Metrics) -> APIRouter:
         """Return an answer from what the caller may read, with its citations, or say that it is not known."""
         with _usable():
             given = index.answer(body.text, caller=asking, k=body.k, filters=body.filters.filters(), rerank=body.rerank)
-        metrics.searched(given.hits)
+        metrics.gave(given)
         return GivenAnswer.of(given)
 
     @api.post(

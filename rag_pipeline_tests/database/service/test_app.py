@@ -250,6 +250,10 @@ def test_what_is_counted_names_nobody(client: TestClient) -> None:
     assert samples["rag_layer_seconds_count", "vector"] == 2
     assert samples["rag_index_up",] == 1
     assert 0 <= samples["rag_index_age_seconds",] < 300
+    assert samples["rag_layer_kept_total", "windows"] == 3
+    client.post("/answer", json={"text": QUESTION}, headers=authorized("ana"))
+    answer = client.get("/metrics")
+    assert re.search(r'^rag_answers_total{outcome="(quoted|not_known)"} 1\.0$', answer.text, re.MULTILINE)
     for word in ("ana", "handbook", "rotated", "no/such"):
         assert word not in answer.text
 
