@@ -13,6 +13,7 @@ import click
 
 from rag_pipeline.cli.options import as_json, load_settings
 from rag_pipeline.cli.output import print_json, print_notes, print_table
+from rag_pipeline.cli.progress import StageProgress
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -203,7 +204,10 @@ def _from_sections(
     places = [*(place for each in known for place in each.expected), *(p for each in drafted for p in each.expected)]
     sections = unasked_sections(connection, caller, places, limit)
     taken = {*(each.id for each in known), *(each.id for each in drafted)}
-    return drafts_from_sections(sections, taken, _writer(settings))
+    with StageProgress("draft") as progress:
+        for number, each in enumerate(drafts_from_sections(sections, taken, _writer(settings)), 1):
+            progress("questions", number, len(sections))
+            yield each
 
 
 def _writer(settings: "Settings") -> "Callable[[Unasked], str | None]":

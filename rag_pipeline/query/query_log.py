@@ -17,7 +17,6 @@ import psycopg
 
 from rag_pipeline.database.connection import open_session, server_url
 from rag_pipeline.database.statements import statements
-from rag_pipeline.errors import RagError
 from rag_pipeline.query.answer import Answer
 from rag_pipeline.query.hits import Hits
 from rag_pipeline.query.question import Caller, Filters
@@ -148,8 +147,7 @@ class QueryLog:
             try:
                 session = session or self._opened()
                 _write(session, records)
-            # Whatever it is, it must not end the thread, nor reach who asks.
-            except (psycopg.Error, RagError, OSError) as error:
+            except Exception as error:  # whatever it is, it must not end the thread, nor reach who asks
                 self._not_before = monotonic() + _PAUSE_SECONDS
                 _logger.warning("%d questions could not be logged: %s", len(records), _said(error))
                 if session is not None:
