@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Filters, Index
-from rag_pipeline.settings import Settings, Tracing
+from rag_pipeline.settings import Answers, Settings, Tracing
+from rag_pipeline_tests.chat_server import chat_server
 from rag_pipeline_tests.scripted import Entry, scripted
 
 DATABASE = ["rag.permissions_and_filters", "rag.vector", "rag.keyword", "rag.fusion"]
@@ -65,6 +66,27 @@ def test_an_answer_is_traced_with_its_search(watched: Settings, spans: InMemoryS
     assert asked.attributes["rag.citations"] == len(answer.citations)
     assert asked.attributes["rag.abstained"] == answer.abstained
     assert asked.attributes["rag.tokens"] == 0
+
+
+def test_what_a_model_writes_is_traced_without_its_words(watched: Settings, spans: InMemorySpanExporter) -> None:
+    with chat_server(lambda asked: f"Moored at mast one [{asked.tag}-1] [doc-9].") as writer:
+        answers = Answers.model_validate(writer.settings())
+        with Index.connect(watched.model_copy(update={"answers": answers})) as index:
+            answer = index.answer("zeppelin mast", caller=Caller("group:pilots"))
+    finished: tuple[Any, ...] = spans.get_finished_spans()
+    *_, search, prompt, model, citations, asked = finished
+    assert [span.name for span in finished[-5:]] == [
+        *("rag.search", "rag.prompt", "rag.model", "rag.citations", "rag.answer"),
+    ]
+    for layer in (search, prompt, model, citations):
+        assert layer.parent == asked.context
+    assert prompt.attributes["rag.kept"] > 0
+    assert model.attributes["rag.milliseconds"] > 0
+    assert (citations.attributes["rag.kept"], citations.attributes["rag.dropped"]) == (1, 1)
+    assert asked.attributes["rag.tokens"] == answer.tokens == 120
+    assert asked.attributes["rag.cost_usd"] == pytest.approx(0.0003)
+    assert asked.attributes["rag.model"] == answer.model
+    assert "moored" not in "".join(span.to_json() for span in finished).lower()
 
 
 @pytest.mark.parametrize("questions", [False, True])
