@@ -14,8 +14,8 @@ from rag_pipeline.cli.progress import StageProgress
 from rag_pipeline.money import dollars
 
 if TYPE_CHECKING:
-    from rag_pipeline.evaluation.answers import Threshold
     from rag_pipeline.evaluation.compare import Verdict
+    from rag_pipeline.evaluation.measure import Measured
     from rag_pipeline.evaluation.results import Evaluation
     from rag_pipeline.settings import Settings
 
@@ -36,6 +36,10 @@ _NAMED = 20
 @click.option("--report", type=_FILE, metavar="F", help="Write a report there: .md or .html.")
 @click.option("--no-answers", is_flag=True, help="Only search; have nothing answered.")
 @click.option(
+    "--generation", type=click.IntRange(min=1), metavar="N", help="Search in a generation that is being built, instead."
+)
+@click.option("--rerank/--no-rerank", default=None, help="Have a cross-encoder re-rank, whatever rag.toml says.")
+@click.option(
     "--judge/--no-judge", default=True, help="Whether the model that answers judges answers, too; it does by default."
 )
 @as_json
@@ -48,6 +52,8 @@ def evaluate(
     write_baseline: Path | None,
     report: Path | None,
     no_answers: bool,
+    generation: int | None,
+    rerank: bool | None,
     judge: bool,
     as_json: bool,
 ) -> None:
@@ -57,7 +63,9 @@ def evaluate(
     """
     if ctx.invoked_subcommand is not None:
         return
-    settings = load_settings()
+    from rag_pipeline.evaluation.measure import measure
+
+    settings = _with(load_settings(), rerank)
     golden = golden or _configured(settings, settings.evaluation.set)
     if golden is None:
         raise click.UsageError("say which questions: --set F, or set = … in [evaluation] of rag.toml")
@@ -66,7 +74,18 @@ def evaluate(
     if report is not None and report.suffix not in (".md", ".html"):
         raise click.BadParameter(f"{report} ends neither in .md nor in .html", param_hint="'--report'")
     allowed = settings.evaluation.max_drop if max_drop is None else max_drop
-    evaluation, verdict, threshold, number = _measured(settings, golden, baseline, allowed, not no_answers, judge)
+    with StageProgress("eval") as progress:
+        measured = measure(
+            settings,
+            golden,
+            baseline,
+            allowed,
+            answers=not no_answers,
+            judge=judge,
+            generation=generation,
+            progress=progress,
+        )
+    evaluation, verdict = measured.evaluation, measured.verdict
     if write_baseline is not None:
         from rag_pipeline.evaluation.baseline import write_baseline as write
 
@@ -74,46 +93,27 @@ def evaluate(
     if report is not None:
         from rag_pipeline.evaluation.report import write_report
 
-        write_report(report, evaluation, verdict, threshold)
+        write_report(report, evaluation, verdict, measured.threshold)
     if as_json:
-        print_json(_as_json(evaluation, verdict, threshold, number))
+        print_json(_as_json(measured))
     else:
-        _print(evaluation, verdict, threshold, settings.answers.min_evidence)
+        _print(measured, settings.answers.min_evidence)
     if verdict is not None and not verdict.passed:
         ctx.exit(WRONG_DATA)
+
+
+def _with(settings: "Settings", rerank: bool | None) -> "Settings":
+    if rerank is None:
+        return settings
+    return settings.model_copy(update={"retrieval": settings.retrieval.model_copy(update={"rerank": rerank})})
 
 
 def _configured(settings: "Settings", file: str | None) -> Path | None:
     return None if file is None else settings.folder / file
 
 
-def _measured(
-    settings: "Settings", golden: Path, baseline: Path | None, max_drop: float, answers: bool, judge: bool
-) -> "tuple[Evaluation, Verdict | None, Threshold | None, int]":
-    """Read the files first, so that nothing is asked in vain; ask, compare, and write it down."""
-    from rag_pipeline.database.connection import connect
-    from rag_pipeline.database.migrate import prepare
-    from rag_pipeline.evaluation.answers import best_threshold
-    from rag_pipeline.evaluation.baseline import read_baseline
-    from rag_pipeline.evaluation.compare import compare
-    from rag_pipeline.evaluation.golden import GoldenSet
-    from rag_pipeline.evaluation.record import record
-    from rag_pipeline.evaluation.run import evaluate as run
-
-    questions = GoldenSet.read(golden)
-    before = None if baseline is None else read_baseline(baseline)
-    prepare(settings)
-    with StageProgress("eval") as progress:
-        evaluation, live = run(settings, questions, answers, judge, progress)
-    verdict = None if before is None else compare(before.questions, evaluation, max_drop, before.comparable(evaluation))
-    with connect(settings) as connection:
-        number = record(connection, "eval", questions, evaluation, verdict, live.number, settings.workspace.keep_days)
-    return evaluation, verdict, best_threshold(evaluation.results), number
-
-
-def _as_json(
-    evaluation: "Evaluation", verdict: "Verdict | None", threshold: "Threshold | None", number: int
-) -> dict[str, Any]:
+def _as_json(measured: "Measured") -> dict[str, Any]:
+    evaluation, verdict, threshold = measured.evaluation, measured.verdict, measured.threshold
     summary = evaluation.summary()
     return {
         **summary,
@@ -125,13 +125,13 @@ def _as_json(
         "gone": [asdict(each) for each in evaluation.gone],
         "comparison": None if verdict is None else asdict(verdict) | {"passed": verdict.passed},
         "results": [asdict(result) for result in evaluation.results],
-        "evaluation_id": number,
+        "notes": measured.notes,
+        "evaluation_id": measured.evaluation_id,
     }
 
 
-def _print(
-    evaluation: "Evaluation", verdict: "Verdict | None", threshold: "Threshold | None", min_evidence: float
-) -> None:
+def _print(measured: "Measured", min_evidence: float) -> None:
+    evaluation, verdict, threshold = measured.evaluation, measured.verdict, measured.threshold
     summary = evaluation.summary()
     print_table(list(_rows(summary, verdict)), _HEADINGS, optional=("before", "change", "interval"))
     click.echo(
@@ -147,7 +147,7 @@ def _print(
             f"{threshold.min_evidence:.3f}: {threshold.answered:.0%} of those that can be answered are, "
             f"{threshold.declined:.0%} of the others are not"
         )
-    print_notes(_attention(evaluation, verdict))
+    print_notes([*measured.notes, *_attention(evaluation, verdict)])
 
 
 _HEADINGS = {"metric": "metric", "value": "now", "before": "baseline", "change": "change", "interval": "95 % interval"}

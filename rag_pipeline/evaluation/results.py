@@ -5,7 +5,7 @@ questions that have the score.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -68,7 +68,6 @@ class Evaluation:
     model: str
     answered_by: str | None = None
     prompt: str | None = None
-    notes: tuple[str, ...] = field(default=())
 
     def mean(self, metric: str) -> float | None:
         """Return the mean of a metric over the questions that have it; None where none has."""

@@ -1,8 +1,10 @@
-"""One evaluation of the live index, by the way that callers go."""
+"""One evaluation of the index, by the way that callers go."""
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.embeddings.kept import open_kept
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.evaluation.asking import answer_all, search_all
+from rag_pipeline.evaluation.candidate import QuestionVectors, candidate, trial
 from rag_pipeline.evaluation.golden import GoldenSet
 from rag_pipeline.evaluation.results import Evaluation
 from rag_pipeline.evaluation.standing import findable
@@ -10,6 +12,29 @@ from rag_pipeline.index.generations import Generation, generations, in_state, us
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.query import Index
 from rag_pipeline.settings import Settings
+
+
+def evaluate_unpublished(
+    settings: Settings, golden: GoldenSet, number: int, progress: Progress = silent
+) -> tuple[Evaluation, Generation]:
+    """Search in a generation that is being built, as if it were live, and score what is found; nothing is answered.
+
+    Raises `ConfigurationError` for one that is not built, or that this software has no search for.
+    """
+    with connect(settings) as connection:
+        found = generations(connection)
+        live, building = in_state(found, "live"), in_state(found, "building")
+        if live is None or building is None or building.number != number or not building.readable:
+            there = "no other" if building is None else f"only generation {building.number}"
+            raise ConfigurationError(f"generation {number} cannot be measured: {there} is being built")
+        embedder = open_kept(settings.embedding, building.recipe.embedding, building.recipe.model)
+        vectors = QuestionVectors(embedder, (question.text for question in golden.questions))
+        use_generation(connection, number)
+        with connection.transaction(), trial(connection, live.number, number) as queries:
+            questions, gone = findable(connection, number, golden.questions)
+            index = candidate(connection, settings, vectors, queries)
+            results = search_all(index, questions, gone, progress)
+    return Evaluation(tuple(results), building.recipe.model), building
 
 
 def evaluate(

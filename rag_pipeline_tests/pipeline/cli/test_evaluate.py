@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.migration import Migration
 from rag_pipeline.settings import Settings
+from rag_pipeline_tests.chat_server import MODEL, Asked, chat_server
 from rag_pipeline_tests.pipeline.cli.test_verbs import answer, refreshed, run
 
 KEYS = {
@@ -20,6 +22,9 @@ TOPICS = ("anchor", "brass", "copper")
 def question(topic: str, caller: str = "public", **more: Any) -> dict[str, Any]:
     place = {"expected": [{"source": "docs", "document": f"{topic}.md"}], "keywords": [topic]}
     return {"id": topic, "question": f"what is the {topic} for", "caller": [caller]} | (more or place)
+
+
+PLACE: dict[str, Any] = {"expected": [{"source": "docs", "document": "anchor.md"}], "keywords": ["anchor"]}
 
 
 @pytest.fixture
@@ -97,6 +102,57 @@ def test_a_set_is_scored_compared_reported_and_written_down(folder: Path) -> Non
         assert analyst.execute("select count(*) from rag.evaluation_history").fetchone() == (6,)
         with pytest.raises(Exception, match="permission denied"):
             analyst.execute("select results from rag.evaluations")
+
+
+def test_a_generation_that_is_built_is_measured_before_it_is_published(folder: Path) -> None:
+    before = answer("eval --set golden.jsonl --no-answers --no-rerank --write-baseline baseline.json")
+    with (folder / "rag.toml").open("a") as file:
+        file.write("[chunking]\nmax_tokens = 64\n")
+    Migration(Settings.load()).start()
+    found = answer("eval --set golden.jsonl --generation 2 --baseline baseline.json")
+    assert found["comparison"]["passed"]
+    assert (found["scored"], found["recall_at_10"], found["abstention"]) == (3, before["recall_at_10"], None)
+    with connect(Settings.load()) as connection:
+        states = connection.execute("select state from rag.generations order by generation").fetchall()
+        rows = connection.execute("select generation, purpose from rag.evaluations order by evaluation_id").fetchall()
+    assert states == [("live",), ("building",)]
+    assert rows == [(1, "eval"), (2, "eval")]
+    said = run("eval --set golden.jsonl --generation 1")
+    assert said.exit_code == 2
+    assert "generation 1 cannot be measured: only generation 2 is being built" in said.stderr
+
+
+def test_a_model_answers_and_judges(folder: Path) -> None:
+    def reply(asked: Asked) -> str:
+        if "the accepted answer" in asked.instructions:
+            return "3"
+        return f"It is an anchor [{asked.tag}-1]."
+
+    questions = [question("anchor", answer="It is an anchor.", **PLACE), question("salary", unanswerable=True)]
+    (folder / "golden.jsonl").write_text("\n".join(map(json.dumps, questions)))
+    with chat_server(reply) as service:
+        quoted = answer("eval --set golden.jsonl --write-baseline quoted.json")
+        keys = [f"{key} = {json.dumps(value)}\n" for key, value in service.settings().items()]
+        with (folder / "rag.toml").open("a") as file:
+            file.write("".join(["[answers]\n", *keys]))
+        found = answer("eval --set golden.jsonl --write-baseline baseline.json")
+        unjudged = answer("eval --set golden.jsonl --no-judge --baseline baseline.json")
+        other = answer("eval --set golden.jsonl --no-judge --baseline quoted.json")
+    assert (quoted["answered_by"], quoted["judge_score"], quoted["tokens"]) == (None, None, 0)
+    assert found["answered_by"].startswith(MODEL)
+    assert (found["judge_score"], found["answer_score"]) == (0.75, 1)
+    assert (found["abstention"], found["citation_recall"]) == (0.5, 1)
+    assert found["tokens"] == 240
+    assert found["cost_usd"] > 0
+    assert unjudged["judge_score"] is None
+    assert {mean["metric"] for mean in unjudged["comparison"]["means"]} >= {"answer_score", "mrr"}
+    assert {mean["metric"] for mean in other["comparison"]["means"]} == {"recall_at_10", "mrr", "ndcg_at_10"}
+    assert other["notes"][0].startswith("answers are not compared: those of the baseline are by nobody")
+    with connect(Settings.load()) as connection:
+        rows = connection.execute(
+            "select purpose, count(*) from rag.usage_ledger where purpose <> 'index' group by 1 order by 1"
+        ).fetchall()
+    assert rows == [("answer", 6), ("judge", 1)]
 
 
 def test_what_was_found_is_kept_for_a_while_and_figures_for_good(folder: Path) -> None:

@@ -1,0 +1,70 @@
+"""An evaluation from its files to its row in the index: read, ask, compare, write down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_pipeline.database.connection import connect
+from rag_pipeline.database.migrate import prepare
+from rag_pipeline.evaluation.answers import Threshold, best_threshold
+from rag_pipeline.evaluation.baseline import Baseline, read_baseline
+from rag_pipeline.evaluation.compare import Verdict, compare
+from rag_pipeline.evaluation.golden import GoldenSet
+from rag_pipeline.evaluation.record import record
+from rag_pipeline.evaluation.results import Evaluation
+from rag_pipeline.evaluation.run import evaluate, evaluate_unpublished
+from rag_pipeline.progress import Progress, silent
+from rag_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An evaluation and what follows from it.
+
+    `verdict` is None without a baseline, `threshold` where there are not both kinds of questions. `notes` are what one
+    should know about the comparison, in words; `evaluation_id` is the row in ``rag.evaluations``.
+    """
+
+    evaluation: Evaluation
+    verdict: Verdict | None
+    threshold: Threshold | None
+    notes: tuple[str, ...]
+    evaluation_id: int
+
+
+def measure(
+    settings: Settings,
+    golden: Path,
+    baseline: Path | None,
+    max_drop: float,
+    *,
+    answers: bool = True,
+    judge: bool = True,
+    generation: int | None = None,
+    progress: Progress = silent,
+) -> Measured:
+    """Ask the live index, or a `generation` that is being built, and compare with a baseline, if there is one.
+
+    The files are read first, so that nothing is asked in vain. Raises `ConfigurationError` for what is wrong with them,
+    and what a search does.
+    """
+    questions = GoldenSet.read(golden)
+    before = None if baseline is None else read_baseline(baseline)
+    prepare(settings)
+    if generation is None:
+        evaluation, asked = evaluate(settings, questions, answers, judge, progress)
+    else:
+        evaluation, asked = evaluate_unpublished(settings, questions, generation, progress)
+    verdict = None if before is None else compare(before.questions, evaluation, max_drop, before.comparable(evaluation))
+    with connect(settings) as connection:
+        keep_days = settings.workspace.keep_days
+        evaluation_id = record(connection, "eval", questions, evaluation, verdict, asked.number, keep_days)
+    notes = () if before is None else _notes(before, evaluation)
+    return Measured(evaluation, verdict, best_threshold(evaluation.results), notes, evaluation_id)
+
+
+def _notes(before: Baseline, evaluation: Evaluation) -> tuple[str, ...]:
+    answered = any(result.answered for result in evaluation.results)
+    if not answered or before.answered_by == evaluation.answered_by:
+        return ()
+    then, now = (name or "nobody: passages were quoted" for name in (before.answered_by, evaluation.answered_by))
+    return (f"answers are not compared: those of the baseline are by {then}, these by {now}",)
