@@ -130,6 +130,7 @@ class ChatModel:
             model=self.model, messages=messages, stream=True, extra_body=dict(self._optional)
         )
         model, ended, usage, size = "", None, None, 0
+        spoken = _Spoken()
         async with stream:
             async for event in stream:
                 model = str(getattr(event, "model", None) or model)
@@ -139,8 +140,9 @@ class ChatModel:
                     piece = getattr(choice.delta, "content", None) if choice.delta else None
                     if isinstance(piece, str) and piece:
                         size += len(piece)
-                        text.append(piece)
-                        heard.put(piece)
+                        if said := spoken.feed(piece):
+                            text.append(said)
+                            heard.put(said)
                 if size > settings.answer_tokens * _TOKEN_CHARACTERS:
                     ended = "length"
                     break
@@ -162,6 +164,32 @@ class ChatModel:
                     self._optional["max_tokens"] = value
                 return True
         return False
+
+
+class _Spoken:
+    """Leaves out what some models write before they answer: their thoughts, between tags, at the very beginning."""
+
+    _BEGIN, _END = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._speaks = False
+
+    def feed(self, piece: str) -> str:
+        """Return what is said, of a piece and of those that were held back."""
+        if self._speaks:
+            return piece
+        self._held += piece
+        begun = self._held.lstrip()
+        if begun.startswith(self._BEGIN):
+            _, end, begun = begun.partition(self._END)
+            if not end:
+                return ""
+            self._held = begun = begun.lstrip()
+        if self._BEGIN.startswith(begun):
+            return ""
+        self._speaks = True
+        return begun
 
 
 def _understood(error: Exception, secret: str, text: str) -> Unwritten:

@@ -45,6 +45,19 @@ def test_what_is_written_comes_in_pieces_with_what_it_took(service: ChatServer) 
     assert asked.headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_thoughts_before_the_answer_are_no_part_of_it(service: ChatServer, size: int) -> None:
+    text = "\n<think>\nThe user wants keys [1].\n</think>\n\nKeys are <rotated>."
+    service.answers = lambda asked: Reply([text[at : at + size] for at in range(0, len(text), size)])
+    came, pieces = written(model(service))
+    assert isinstance(came, Written)
+    assert came.text == "".join(pieces) == "Keys are <rotated>."
+    service.answers = lambda asked: Reply(["<think>", "for ever"], finish_reason="length")
+    came, pieces = written(model(service))
+    assert isinstance(came, Unwritten)
+    assert pieces == []
+
+
 def test_a_service_that_does_not_tell_tokens_is_believed_to_have_none_told(service: ChatServer) -> None:
     service.answers = lambda asked: Reply(["yes"], usage=None, finish_reason="length")
     came, _ = written(model(service))
