@@ -82,6 +82,7 @@ def _result(
         question=question.text,
         scores=scores,
         found=tuple(place_of(hit) for hit in found),
+        chunks=tuple(hit.chunk_id for hit in found),
         places=tuple(str(place) for place in question.expected),
         ranks=ranks(question.expected, found),
         seconds=seconds,

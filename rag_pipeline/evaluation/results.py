@@ -44,14 +44,16 @@ class Answered:
 class Result:
     """What came of one question.
 
-    `found` are the hits in order, as ``source:document > heading``; `places` are what was expected and is there, and
-    `ranks` at which hit each of them stands. `evidence` is what the search says of its own strength, if it does.
+    `found` are the hits in order, as ``source:document > heading``, and `chunks` their chunk_ids; `places` are what was
+    expected and is there, and `ranks` at which hit each of them stands. `evidence` is how strong the search says that
+    its find is.
     """
 
     id: str
     question: str
     scores: Mapping[str, float]
     found: tuple[str, ...]
+    chunks: tuple[str, ...]
     places: tuple[str, ...]
     ranks: tuple[int | None, ...]
     seconds: float

@@ -18,6 +18,7 @@ def result(
         question=f"what is {id}?",
         scores=dict(scores),
         found=("docs:a.md > A",),
+        chunks=("aa-bb",),
         places=("docs:b.md",) if scores and not gone else (),
         ranks=(None,) if scores and not gone else (),
         seconds=0.01,
