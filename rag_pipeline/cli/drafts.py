@@ -111,9 +111,9 @@ def draft(
 @_of_the_log
 @as_json
 def gaps(principals: tuple[str, ...], days: int, askers: int, limit: int, as_json: bool) -> None:
-    """List what people asked in vain and what a search of this caller still does not answer: what to write about.
+    """List what people asked in vain and for which a search of this caller finds nothing better: what to write about.
 
-    That is, [answers] min_evidence is not reached by what is found.
+    That is, nothing that reaches [answers] min_evidence, or only what a model could not answer from.
     """
     caller = _caller(principals)
     settings = load_settings()
@@ -126,6 +126,8 @@ def gaps(principals: tuple[str, ...], days: int, askers: int, limit: int, as_jso
         return
     if found:
         print_table([asdict(gap) | {"evidence": f"{gap.evidence:.2f}"} for gap in found], _GAPS)
+    if not settings.answers.min_evidence:
+        notes = (*notes, "[answers] min_evidence is 0, so that whatever is found counts as good")
     print_notes(notes if found else (*notes, "nothing that so many asked is without a good result"))
 
 

@@ -87,7 +87,7 @@ Search = Callable[[str], Hits]
 def drafts_from_log(
     logged: Iterable[Logged], known: Sequence[Question], search: Search, min_evidence: float
 ) -> Iterator[Draft]:
-    """Yield a draft for each question that is not `known` and of which this caller's search finds something good.
+    """Yield a draft for each question that is not `known` and for which this caller's search finds something good.
 
     Of the hits those are proposed that answers cite, else the first that was found when it was asked, else the first.
     """
@@ -97,7 +97,7 @@ def drafts_from_log(
         if key(each.question) in asked:
             continue
         hits = search(each.question)
-        if hits.evidence.score < min_evidence:
+        if _unanswered(each, hits, min_evidence):
             continue
         cited = [hit for hit in hits if hit.chunk_id in each.cited]
         best = cited or [hit for hit in hits if hit.chunk_id in each.found][:1] or hits[:1]
@@ -162,12 +162,12 @@ def unasked_sections(
 
 
 def gaps(logged: Iterable[Logged], search: Search, min_evidence: float) -> Iterator[Gap]:
-    """Yield the questions that were asked in vain and of which this caller's search finds nothing good now either."""
+    """Yield the questions that were asked in vain and for which this caller's search finds nothing better now."""
     for each in logged:
         if not each.in_vain:
             continue
         hits = search(each.question)
-        if hits.evidence.score < min_evidence:
+        if _unanswered(each, hits, min_evidence):
             yield Gap(
                 each.question,
                 each.asked,
@@ -177,6 +177,16 @@ def gaps(logged: Iterable[Logged], search: Search, min_evidence: float) -> Itera
                 len(hits),
                 round(hits.evidence.score, 3),
             )
+
+
+def _unanswered(each: Logged, hits: Hits, min_evidence: float) -> bool:
+    """Whether what is found now is no good.
+
+    Neither is what seems good, where most answers were that nothing is known, and the best hit was found then as well.
+    """
+    if not hits or hits.evidence.score < min_evidence:
+        return True
+    return each.declined > each.answered and hits[0].chunk_id in each.found
 
 
 def _namer(taken: Iterable[str]) -> Callable[[str, str], str]:

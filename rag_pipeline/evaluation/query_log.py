@@ -24,14 +24,17 @@ class Logged:
     """A question that people asked, as most of them spelled it.
 
     `asked` is how often, `askers` by how many people, `in_vain` how often nothing good was found though everything was
-    searched that the caller may read. `cited` are the chunk_ids that answers cite, `found` those among the first three
-    that were found, most often first; some of them may be gone.
+    searched that the caller may read. Of the answers, so many were that nothing is known (`declined`), the others
+    `answered`; there is none to a search. `cited` are the chunk_ids that answers cite, `found` those among the first
+    three that were found, most often first; some of them may be gone.
     """
 
     question: str
     asked: int
     askers: int
     in_vain: int
+    declined: int
+    answered: int
     last_asked: datetime
     cited: tuple[str, ...]
     found: tuple[str, ...]
@@ -65,6 +68,8 @@ def _merged(alike: Sequence[Mapping[str, Any]]) -> Logged:
         asked=sum(row["asked"] for row in alike),
         askers=len(people) + sum(row["nameless"] for row in alike),
         in_vain=sum(row["in_vain"] for row in alike),
+        declined=sum(row["declined"] for row in alike),
+        answered=sum(row["answered"] for row in alike),
         last_asked=max(row["last_asked"] for row in alike),
         cited=_most_often(row["cited"] for row in alike),
         found=_most_often(row["found"] for row in alike),

@@ -38,6 +38,8 @@ select question,
     count(*) filter (
         where not filtered and (hits = 0 or coalesce(abstained, false) or coalesce(evidence, 0) < %(min_evidence)s)
     ) as in_vain,
+    count(*) filter (where not filtered and abstained) as declined,
+    count(*) filter (where not filtered and not abstained) as answered,
     max(asked_at) as last_asked,
     coalesce(counted.cited, '{}') as cited,
     coalesce(counted.found, '{}') as found

@@ -12,10 +12,10 @@ from rag_pipeline.cli import main
 from rag_pipeline.database.connection import connect
 from rag_pipeline.evaluation import read_golden_set
 from rag_pipeline.evaluation.query_log import Logged, read_log
-from rag_pipeline.query import Caller, Filters, Index
+from rag_pipeline.query import NOT_KNOWN, Caller, Filters, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
-from rag_pipeline_tests.chat_server import chat_server
+from rag_pipeline_tests.chat_server import ChatServer, chat_server
 
 ANA, BO, EVERYONE = Caller("user:ana", "group:eng"), Caller("user:bo", "group:eng"), Caller("public")
 ENOUGH = 0.3
@@ -63,6 +63,13 @@ def drafts(options: str) -> list[dict[str, Any]]:
 
 def documents(found: list[dict[str, Any]]) -> set[str]:
     return {place["document"] for draft in found for place in draft["line"]["expected"]}
+
+
+def answered_by(service: ChatServer, folder: Path) -> None:
+    """Let a service write answers and questions; to it nothing that is found is too weak."""
+    section = "\n".join(f"{name} = {json.dumps(value)}" for name, value in service.settings().items())
+    file = folder / "rag.toml"
+    file.write_text(file.read_text().replace(f"[answers]\nmin_evidence = {ENOUGH}\n", f"[answers]\n{section}\n"))
 
 
 def log() -> dict[str, Logged]:
@@ -153,13 +160,7 @@ def test_gaps_are_what_was_asked_in_vain_and_is_still_not_answered(folder: Path)
 
 def test_a_model_writes_questions_for_what_the_caller_may_read(folder: Path) -> None:
     with chat_server(lambda asked: f"Who cares for number {asked.question.count('heard')}?") as service:
-        section = "\n".join(f"{name} = {json.dumps(value)}" for name, value in service.settings().items())
-        text = (
-            (folder / "rag.toml")
-            .read_text()
-            .replace(f"[answers]\nmin_evidence = {ENOUGH}\n", f"[answers]\n{section}\n")
-        )
-        (folder / "rag.toml").write_text(text)
+        answered_by(service, folder)
         found = drafts("--from sections --as public")
         sent = "\n".join(asked.text for asked in service.asked)
     assert {draft["line"]["question"] for draft in found} == {"Who cares for number 5?"}
@@ -170,6 +171,17 @@ def test_a_model_writes_questions_for_what_the_caller_may_read(folder: Path) -> 
             "select purpose, count(*), sum(tokens) from rag.usage_ledger where purpose <> 'index' group by purpose"
         ).fetchall()
     assert row == ("draft", 4, 4 * 120)
+
+
+def test_what_a_model_could_not_answer_is_a_gap(folder: Path) -> None:
+    with chat_server(lambda asked: NOT_KNOWN) as service:
+        answered_by(service, folder)
+        with Index.connect(Settings.load()) as index:
+            for caller in (ANA, BO):
+                assert index.answer("who built the boiler", caller=caller).abstained
+    [gap] = json.loads(run("eval gaps --as public --json").stdout)["gaps"]
+    assert (gap["question"], gap["in_vain"], gap["hits"]) == ("who built the boiler", 2, 4)
+    assert drafts("--from log --as public") == []
 
 
 def test_nothing_is_proposed_on_behalf_of_nobody(folder: Path) -> None:

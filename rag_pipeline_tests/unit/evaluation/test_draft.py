@@ -27,8 +27,10 @@ def hit(chunk_id: str, document: str, *path: str) -> Hit:
     return Hit(chunk_id, document, "docs", f"file:///{document}", "T", path, "text", "text", None, 0, {}, False, "v")
 
 
-def logged(question: str, cited: str = "", found: str = "", in_vain: int = 0) -> Logged:
-    return Logged(question, 7, 3, in_vain, NOW, tuple(cited), tuple(found))
+def logged(
+    question: str, cited: str = "", found: str = "", in_vain: int = 0, declined: int = 0, answered: int = 0
+) -> Logged:
+    return Logged(question, 7, 3, in_vain, declined, answered, NOW, tuple(cited), tuple(found))
 
 
 @given(st.text(max_size=30))
@@ -82,6 +84,21 @@ def test_what_finds_nothing_good_is_a_gap_and_no_draft() -> None:
     assert list(drafts_from_log(questions[::2], [], answers.__getitem__, 0.8)) == []
     [gap] = gaps(questions, answers.__getitem__, 0.8)
     assert (gap.question, gap.asked, gap.askers, gap.in_vain, gap.hits, gap.evidence) == ("vain", 7, 3, 2, 1, 0.5)
+    nothing = Hits([], None)
+    assert len(list(gaps(questions[:1], lambda question: nothing, 0.0))) == 1
+
+
+def test_what_was_not_known_is_a_gap_until_something_else_is_found() -> None:
+    good = Hits([hit("a", "a.md"), hit("b", "b.md")], None, evidence=Evidence(0.9, 0.5))
+    questions = [
+        logged("not known", found="ba", in_vain=2, declined=2, answered=1),
+        logged("mostly known", found="ba", in_vain=1, declined=1, answered=2),
+        logged("written since", found="bc", in_vain=2, declined=2),
+        logged("searched for", found="ba", in_vain=2),
+    ]
+    assert [gap.question for gap in gaps(questions, lambda question: good, 0.8)] == ["not known"]
+    drafted = [draft.question for draft in drafts_from_log(questions, [], lambda question: good, 0.8)]
+    assert drafted == ["mostly known", "written since", "searched for"]
 
 
 def test_a_draft_is_refused_until_somebody_accepts_it(tmp_path: Path) -> None:
