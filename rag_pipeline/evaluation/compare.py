@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from rag_pipeline.evaluation.bootstrap import interval
 from rag_pipeline.evaluation.results import METRICS, Evaluation, Gone
 
-_SAME = 1e-9
-"""Means of one and the same scores may differ in their last digits."""
+_SAME = 1e-5
+"""A score that was written down differs from itself in its last digits."""
 
 
 @dataclass(frozen=True, slots=True)

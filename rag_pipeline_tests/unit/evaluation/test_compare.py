@@ -17,7 +17,7 @@ from rag_pipeline.evaluation.report import markdown, write_report
 from rag_pipeline.evaluation.results import METRICS, RETRIEVAL, Evaluation, Gone
 from rag_pipeline_tests.unit.evaluation.results import evaluation, result
 
-SHARE = st.integers(0, 1000).map(lambda number: number / 1000)
+SHARE = st.integers(0, 1000).map(lambda number: number / 1000) | st.sampled_from((1 / 3, 2 / 3, 5 / 7, 1 / 1.585))
 RUNS = st.dictionaries(
     st.text("abc-é", min_size=1, max_size=4), st.dictionaries(st.sampled_from(METRICS), SHARE), min_size=1, max_size=8
 )
@@ -51,7 +51,7 @@ def test_what_was_written_is_read_and_no_run_is_worse_than_itself(scores: dict[s
     with TemporaryDirectory() as folder:
         write_baseline(Path(folder) / "baseline.json", run)
         baseline = read_baseline(Path(folder) / "baseline.json")
-    assert {id: dict(each) for id, each in baseline.questions.items()} == scores
+    assert baseline.questions == {id: pytest.approx(each, abs=1e-6) for id, each in scores.items()}
     verdict = compare(baseline.questions, run, 0)
     assert verdict.passed
     assert verdict.fell == verdict.rose == verdict.new == verdict.missing == ()
@@ -63,7 +63,7 @@ def test_a_gate_that_lets_a_drop_through_lets_a_smaller_one_through(
     before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], allowed: float
 ) -> None:
     verdict = compare(before, evaluation(after), allowed)
-    assert verdict.passed == all(mean.before - mean.after <= allowed + 1e-9 for mean in verdict.means)
+    assert verdict.passed == all(mean.before - mean.after <= allowed + 1e-5 for mean in verdict.means)
     assert all(mean.low <= mean.after - mean.before <= mean.high or mean.questions > 1 for mean in verdict.means)
     if verdict.passed:
         assert compare(before, evaluation(after), min(1, allowed + 0.1)).passed
