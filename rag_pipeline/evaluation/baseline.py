@@ -61,7 +61,7 @@ def read_baseline(path: Path) -> Baseline:
         raise ConfigurationError(f"{path} is no baseline of this version; write one anew: {_HOW}") from error
 
 
-_HOW = "rag-pipeline eval --write-baseline FILE"
+_HOW = "rag-pipeline eval --write-baseline FILE (until then leave [evaluation] baseline out)"
 
 
 def _baseline(found: Any) -> Baseline:
