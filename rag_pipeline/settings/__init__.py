@@ -1,6 +1,6 @@
 """Settings: one `rag.toml`, overridden by environment variables, read in one place."""
 
-from rag_pipeline.settings.answers import REDIS_URL, Answers
+from rag_pipeline.settings.answers import Answers
 from rag_pipeline.settings.evaluation import Evaluation
 from rag_pipeline.settings.load import FILE_NAME, Settings
 from rag_pipeline.settings.queries import Queries
@@ -34,7 +34,6 @@ from rag_pipeline.settings.tracing import Tracing
 __all__ = [
     "DECIDES",
     "FILE_NAME",
-    "REDIS_URL",
     "Answers",
     "Budget",
     "Chunking",

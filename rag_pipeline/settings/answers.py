@@ -7,9 +7,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rag_pipeline.settings.sections import Section, open_address
 
-REDIS_URL = "RAG_REDIS_URL"
-"""The environment variable that names the cache; a secret may be in it."""
-
 MEASURED_WITH = "BAAI/bge-small-en-v1.5"
 """The embedding model whose cosines the default of `min_evidence` was measured with; those of others differ."""
 
