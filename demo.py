@@ -63,6 +63,9 @@ def main() -> None:
     for question in QUESTIONS:
         for caller in ("--as public", "--as user:ana --as group:engineers"):
             run(f"search '{question}' {caller} -k 1")
+    say("An answer quotes what it rests on where no model is configured, and says so when nothing tells it")
+    run("ask 'what happens to a document that comes back' --as public")
+    run("ask 'what does the canteen serve on Fridays' --as public")
     say("The index is what its sources say, and can prove it")
     run("verify --source docs")
     run("status")

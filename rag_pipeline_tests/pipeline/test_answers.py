@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from rag_pipeline.query import NOT_KNOWN, Answer, Caller, Citation, Filters, Ind
 from rag_pipeline.service import create_app
 from rag_pipeline.settings import Answers, Budget, Settings
 from rag_pipeline_tests.chat_server import MODEL, Asked, ChatServer, Reply, chat_server, error
+from rag_pipeline_tests.redis_server import needs_redis, redis_server
 from rag_pipeline_tests.scripted import Entry, scripted
 
 PUBLIC, HR = Access(("public",)), Access(("group:hr",))
@@ -202,6 +204,27 @@ def test_no_text_of_a_forbidden_document_is_anywhere(
     assert SECRET in service.asked[-1].text
 
 
+@needs_redis
+def test_no_text_of_a_forbidden_document_comes_out_of_the_cache(
+    published: Settings, service: ChatServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was written for one who may read more is kept for those alone, and what is kept for others holds none."""
+    service.answers = lambda asked: Reply([*asked.documents.values(), f" [{asked.tag}-1]"])
+    settings = asking(published, service, context_tokens=20_000)
+    with redis_server(tmp_path) as redis:
+        monkeypatch.setenv("RAG_REDIS_URL", redis.url)
+        answered(settings, k=50)
+        kept = repr([redis.client.getrange(key, 0, -1) for key in redis.client.scan_iter() if b"day" not in key])
+        assert "first Monday" in kept
+        assert SECRET not in kept
+        assert SECRET in (answered(settings, OFFICER, k=50).answer or "")
+        for _ in range(2):
+            again = answered(settings, k=50)
+            assert again.cached
+            assert SECRET not in repr(again)
+    assert len(service.asked) == 2
+
+
 def test_a_blocker_leaves_room_for_others(published: Settings, service: ChatServer) -> None:
     answered(asking(published, service))
     shown = service.asked[-1].documents.values()
@@ -339,6 +362,10 @@ def test_the_command_streams_and_says_what_it_rests_on(
     shown = CliRunner().invoke(main, ["ask", QUESTION, "--as", "public"])
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.startswith("By the vault [1].\n")
+    usage = json.loads(CliRunner().invoke(main, ["usage", "--by", "model", "--json"]).stdout)
+    [booked] = [row for row in usage["rows"] if row["model"] == MODEL]
+    assert booked["tokens"] >= 120
+    assert booked["cost_usd"] > 0
     assert re.search(r"^\[1\] .*\n    handbook: test://\S+, version [0-9a-f]{12}$", shown.stdout, re.MULTILINE)
     assert re.search(rf"^{MODEL}-2026: 120 tokens, \$0.00030, \d+\.\d s$", shown.stdout, re.MULTILINE)
     as_json = json.loads(CliRunner().invoke(main, ["ask", QUESTION, "--as", "public", "--json"]).stdout)
