@@ -36,7 +36,8 @@ from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.mcp import create_server
 from rag_pipeline.query import Caller, Filters, Index
 from rag_pipeline.service import create_app
-from rag_pipeline.settings import Settings
+from rag_pipeline.settings import Answers, Settings
+from rag_pipeline_tests.chat_server import Asked, ChatServer, chat_server
 from rag_pipeline_tests.unit.service.signing import AUDIENCE, ISSUER, SECRET, claims, signed
 from rag_pipeline_tests.world import BUCKETS, World, make_world, publish
 
@@ -167,6 +168,33 @@ def test_python_search(published: Published) -> None:
     with Index.connect(published.settings) as index:
         pairs = compare(published, partial(by_search, index), published.world.callers)
     assert pairs >= 20_000
+
+
+def by_answer(index: Index, service: ChatServer, caller: tuple[str, ...]) -> Shown:
+    """What answers show, and what the service that writes them was sent: it repeats all of that, and cites it."""
+    before, answers = len(service.asked), []
+    for asked in asked_everywhere():
+        filters = Filters(where=asked["where"])
+        answer = index.answer(asked["text"], caller=Caller(*caller), k=asked["k"], filters=filters)
+        assert len(answer.hits) < asked["k"]
+        assert {citation.chunk_id for citation in answer.citations} <= {hit.chunk_id for hit in answer.hits}
+        assert len(answer.citations) == len(answer.hits.windows)
+        parts = {"hits": answer.hits, "citations": answer.citations}
+        shown = {name: [*map(asdict, part)] for name, part in parts.items()} | {"answer": answer.answer}
+        answers.append(json.loads(json.dumps(shown, default=str)))
+    shown = shown_by(answers)
+    return Shown(shown.chunks, shown.text + "".join(asked.text for asked in service.asked[before:]))
+
+
+def test_python_answers(published: Published) -> None:
+    def everything(asked: Asked) -> str:
+        return "".join(f"{text} [{asked.tag}-{number}]" for number, text in asked.documents.items())
+
+    with chat_server(everything) as service:
+        answers = Answers.model_validate(service.settings(context_tokens=100_000))
+        with Index.connect(published.settings.model_copy(update={"answers": answers})) as index:
+            pairs = compare(published, partial(by_answer, index, service), published.world.callers[:12])
+    assert pairs == 6_000
 
 
 def by_window(index: Index, chunks: Sequence[str], caller: tuple[str, ...]) -> Shown:
