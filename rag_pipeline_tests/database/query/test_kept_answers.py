@@ -156,6 +156,22 @@ def test_a_changed_document_a_new_one_and_a_lost_permission_each_miss(
     assert b"hangar nine" not in everything(redis)
 
 
+def test_who_has_left_a_group_is_not_served(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer
+) -> None:
+    """The same caller by name, whose groups stand in the index."""
+    cy = Caller("user:cy")
+    with connect(wiki[0].settings) as connection, Index.connect(wiki[0].settings) as index:
+        connection.execute("insert into rag.principal_members (member, of_group) values ('user:cy', 'group:pilots')")
+        asked(index, cy)
+        assert asked(index, cy).cached
+        connection.execute("delete from rag.principal_members where member = 'user:cy'")
+        answer = index.answer(QUESTION, caller=cy)
+        assert (answer.cached, answer.abstained, answer.citations) == (False, True, ())
+        assert "mast" not in str(answer.answer)
+    assert len(writer.asked) == 1
+
+
 def test_a_change_around_what_was_found_misses(
     wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer
 ) -> None:
