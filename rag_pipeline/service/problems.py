@@ -18,6 +18,7 @@ from rag_pipeline.errors import RagError, TransientError
 MEDIA_TYPE = "application/problem+json"
 UNAVAILABLE = "the index does not answer now; ask again in a moment"
 NOT_READY = "the index cannot be asked as it is; whoever runs it sees why in the log of the service"
+BUSY = "as many answers as may be made at a time are being made; ask again in a moment, or search meanwhile"
 _INTERNAL = "something went wrong here; whoever runs the service finds it in the log"
 _NO_OBJECT = "send an object of JSON, with the header Content-Type: application/json"
 _ADVICE = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -23,8 +24,11 @@ from rag_pipeline.service.bodies import (
 from rag_pipeline.service.callers import Identify
 from rag_pipeline.service.metrics import CONTENT_TYPE, Metrics
 from rag_pipeline.service.page import Page
-from rag_pipeline.service.problems import NOT_READY, UNAVAILABLE, Unusable, problem
+from rag_pipeline.service.problems import BUSY, NOT_READY, UNAVAILABLE, Unusable, problem
 from rag_pipeline.service.pulse import Pulse
+
+ANSWERS_AT_ONCE = 16
+"""Answers that are being made at a time, at most; requests have 40 threads."""
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemAnswer, "description": description}
@@ -52,6 +56,7 @@ def router(index: Index, metrics: Metrics) -> APIRouter:
     api = APIRouter()
     pulse = Pulse(index)
     page = Page()
+    answering = BoundedSemaphore(ANSWERS_AT_ONCE)
 
     @api.post("/search", responses=_PROBLEMS, summary="Search on behalf of the caller.")
     def search(body: SearchBody, asking: Asking) -> SearchAnswer:
@@ -68,10 +73,18 @@ def router(index: Index, metrics: Metrics) -> APIRouter:
         metrics.searched(hits)
         return SearchAnswer.of(hits)
 
-    @api.post("/answer", responses=_PROBLEMS, summary="Answer a question on behalf of the caller.")
-    def answer(body: AnswerBody, asking: Asking) -> GivenAnswer:
+    @api.post(
+        "/answer",
+        responses=_PROBLEMS,
+        summary="Answer a question on behalf of the caller.",
+        response_model=GivenAnswer,
+    )
+    def answer(body: AnswerBody, asking: Asking) -> GivenAnswer | JSONResponse:
         """Return an answer from what the caller may read, with its citations, or say that it is not known."""
-        with _usable():
+        # A slow model must not take all threads from those who search, nor write for those who wait no longer.
+        if not answering.acquire(blocking=False):
+            return problem(503, BUSY, {"Retry-After": "5"})
+        with _released(answering), _usable():
             given = index.answer(body.text, caller=asking, k=body.k, filters=body.filters.filters(), rerank=body.rerank)
         metrics.gave(given)
         return GivenAnswer.of(given)
@@ -120,6 +133,14 @@ def router(index: Index, metrics: Metrics) -> APIRouter:
         return HTMLResponse(page.html, headers={"Content-Security-Policy": page.policy})
 
     return api
+
+
+@contextmanager
+def _released(semaphore: BoundedSemaphore) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        semaphore.release()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,7 @@ from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import Access
 from rag_pipeline.query import NOT_KNOWN, Answer, Caller, Citation, Filters, Index
-from rag_pipeline.service import create_app
+from rag_pipeline.service import create_app, routes
 from rag_pipeline.settings import Answers, Budget, Settings
 from rag_pipeline_tests.chat_server import MODEL, Asked, ChatServer, Reply, chat_server, error
 from rag_pipeline_tests.redis_server import needs_redis, redis_server
@@ -378,6 +379,25 @@ def test_the_command_streams_and_says_what_it_rests_on(
     assert failed.exit_code == 0
     assert "1. " in failed.stdout
     assert "the model gave no answer, because it refused the request" in failed.stderr
+
+
+def test_a_slow_model_leaves_room_for_those_who_search(
+    published: Settings, service: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "ANSWERS_AT_ONCE", 1)
+    service.answers = lambda asked: Reply(["late"], seconds=1)
+    with Index.connect(asking(published, service)) as index, ThreadPoolExecutor(1) as threads:
+        client = TestClient(create_app(published, index=index, caller=ANYBODY), base_url="http://localhost")
+        first = threads.submit(client.post, "/answer", json={"text": QUESTION})
+        while not service.asked:
+            assert not first.done()
+        second = client.post("/answer", json={"text": QUESTION})
+        assert (second.status_code, second.headers["Retry-After"]) == (503, "5")
+        assert "search meanwhile" in second.json()["detail"]
+        assert client.post("/search", json={"text": QUESTION}).status_code == 200
+        assert first.result().json()["answer"] == "late"
+        assert client.post("/answer", json={"text": ""}).status_code == 422
+        assert client.post("/answer", json={"text": QUESTION}).status_code == 200
 
 
 def test_evidence_is_of_what_the_caller_may_read(published: Settings) -> None:
