@@ -70,15 +70,17 @@ class KeptAnswers:
 
     def _opened_cache(self) -> AnswerCache | None:
         with self._opening:
-            if not self._opened:
-                self._cache = self._open() if self.is_on else None
+            if self._opened or not self.is_on:
+                return self._cache
+            try:
+                deployment = self._sessions.deployment()
+            except RagError as error:
+                _logger.info("the cache could not be opened now: %s", error)
+                return None
+            except psycopg.Error as error:
+                _logger.warning("answers are not kept, because the server does not say which one it is: %s", error)
                 self._opened = True
+                return None
+            self._cache = open_cache(deployment, self._seconds, environ=self._environ)
+            self._opened = True
             return self._cache
-
-    def _open(self) -> AnswerCache | None:
-        try:
-            deployment = self._sessions.deployment()
-        except psycopg.Error as error:
-            _logger.warning("answers are not kept, because the server does not say which one it is: %s", error)
-            return None
-        return open_cache(deployment, self._seconds, environ=self._environ)

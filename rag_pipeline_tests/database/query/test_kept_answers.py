@@ -7,10 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from rag_pipeline.database.connection import connect
-from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.errors import ConfigurationError, TransientError
 from rag_pipeline.migration import Migration
 from rag_pipeline.model import Access
 from rag_pipeline.query import Answer, Caller, Filters, Index
@@ -275,6 +276,27 @@ def test_only_what_a_model_wrote_is_kept(
     assert again.cached
     assert (again.answer, again.notes, again.citations) == (first.answer, first.notes, first.citations)
     assert len(first.notes) == 2
+
+
+@pytest.mark.parametrize("error", [TransientError("busy"), psycopg.errors.InsufficientPrivilege("no")])
+def test_a_database_that_does_not_say_which_it_is_keeps_nothing(
+    wiki: tuple[ScriptedPipeline, World],
+    redis: RedisServer,
+    writer: ChatServer,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    with Index.connect(wiki[0].settings) as index:
+
+        def failing() -> str:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(index._sessions, "deployment", failing)
+            assert not any(asked(index).cached for _ in range(2))
+        asked(index)
+        # What may pass is tried again, what a right is missing for is not.
+        assert asked(index).cached == isinstance(error, TransientError)
 
 
 # A cache in trouble
