@@ -40,9 +40,11 @@ class Purchase:
         self._budget = budget
         self._model = model
         self._most = most
+        self.is_booked = False
 
     def book(self, tokens: int, cost: Decimal | None, *, of_use: bool, purpose: str = "answer") -> None:
         """Write down what was charged; it never fails. A request that was not sent is booked with no tokens."""
+        self.is_booked = True
         if self._connection is None:
             return
         row = {
@@ -88,7 +90,11 @@ class Spending:
 
     @contextmanager
     def purchase(self, read: int, wrote: int) -> Iterator[Purchase]:
-        """Set aside what a request of at most so many tokens can cost. Raises `Unaffordable`."""
+        """Set aside what a request of at most so many tokens can cost. Raises `Unaffordable`.
+
+        Whoever leaves without having booked it, as when the reader of an answer goes away, may have been charged for
+        what the model read; that is booked then.
+        """
         most = self.cost(read, wrote) or Decimal(0)
         connection = self._session(most)
         if connection is None:
@@ -103,7 +109,12 @@ class Spending:
             except psycopg.Error as error:
                 _logger.warning("the budget could not be asked: %s", error)
                 raise Unaffordable("the budget for models cannot be asked") from error
-            yield Purchase(connection, budget, self._model, most)
+            purchase = Purchase(connection, budget, self._model, most)
+            try:
+                yield purchase
+            finally:
+                if not purchase.is_booked:
+                    purchase.book(read, self.cost(read, 0), of_use=False)
 
     def _session(self, most: Decimal) -> "Connection[Any] | None":
         """Open a session that may write; None where there is none, which matters only if there is a budget to keep."""

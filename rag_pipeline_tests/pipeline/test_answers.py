@@ -296,6 +296,22 @@ def test_a_model_that_fails_costs_the_answer_and_not_the_hits(
     assert (answer.tokens > 0) == bool(booked)
 
 
+def test_whoever_goes_away_in_the_middle_has_the_question_booked(published: Settings, service: ChatServer) -> None:
+    def gone(text: str) -> None:
+        raise BrokenPipeError
+
+    settings = asking(published, service).model_copy(update={"budget": Budget.model_validate({"per_month_usd": 50})})
+    before = len(spent(published))
+    with pytest.raises(BrokenPipeError):
+        answered(settings, on_text=gone)
+    [(_, purpose, texts, tokens, cost, _, _)] = spent(published)[before:]
+    assert (purpose, texts) == ("lost", 0)
+    assert tokens > 100
+    assert cost == Decimal(tokens) / 1_000_000
+    with connect(settings) as connection:
+        assert connection.execute("select count(*) from rag.budget_reservations").fetchone() == (0,)
+
+
 def test_a_budget_for_the_month_holds_for_answers_too(published: Settings, service: ChatServer) -> None:
     settings = asking(published, service, answer_tokens=1000)
     answered(settings)
