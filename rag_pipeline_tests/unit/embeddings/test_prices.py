@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.embeddings.local import LocalEmbedder
-from rag_pipeline.embeddings.prices import Price, api_name, hosted_name, price, price_list
+from rag_pipeline.embeddings.prices import Price, api_name, chat_price, chat_price_list, hosted_name, price, price_list
 from rag_pipeline.embeddings.weights import PACKAGED
 
 TOKENS = st.integers(0, 10**12)
@@ -30,6 +30,33 @@ def test_the_list_names_where_and_when_each_figure_was_read(model: str) -> None:
     assert entry.date is not None
     assert date(2026, 1, 1) < entry.date <= datetime.now(UTC).date()
     assert "https://" in entry.source
+
+
+@pytest.mark.parametrize("model", chat_price_list())
+def test_what_a_model_writes_costs_more_than_what_it_reads(model: str) -> None:
+    entry = chat_price(model, None, None)
+    assert entry is not None
+    assert 0 < entry.input_usd < entry.output_usd < 100
+    assert entry.date is not None
+    assert date(2026, 1, 1) < entry.date <= datetime.now(UTC).date()
+    assert "https://" in entry.source
+
+
+def test_the_prices_of_the_settings_are_stronger_than_the_list() -> None:
+    packaged = chat_price("gpt-4.1-mini", None, None)
+    assert packaged is not None
+    assert packaged.cost(1_000_000, 1_000_000) == Decimal("2.00")
+    own = chat_price("gpt-4.1-mini", Decimal(0), Decimal(3))
+    assert own is not None
+    assert (own.cost(10**6, 1), own.date) == (Decimal("0.000003"), None)
+    assert chat_price("nobody-knows", None, None) is None
+
+
+@given(TOKENS, TOKENS)
+def test_a_charge_is_the_sum_of_both_kinds_of_tokens(read: int, wrote: int) -> None:
+    entry = chat_price("m", Decimal("0.25"), Decimal(2))
+    assert entry is not None
+    assert abs(entry.cost(read, wrote) - (read * Decimal("0.25") + wrote * 2) / 1_000_000) < Decimal("1e-9")
 
 
 @pytest.mark.parametrize(
