@@ -35,6 +35,7 @@ from rag_pipeline.index.housekeeping import Removed, remove_expired
 from rag_pipeline.index.publish import Gate, Written, is_quiet, publish, summary
 from rag_pipeline.index.vector_index import maintain_graph
 from rag_pipeline.index.verify import Verification, compare, recount
+from rag_pipeline.index.withdraw import withdrawing
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.settings import Settings
 from rag_pipeline.sources import Source, open_source
@@ -159,7 +160,10 @@ class Pipeline:
     def embeddings(self, chunked: Chunked) -> Embedded:
         """Buy the vectors that the store does not have, within the budget."""
         source = chunked.changes.hashes.snapshot.source
-        with self.working(chunked.changes.generation) as (connection, generation):
+        with (
+            withdrawing(self.working, self.workspace, chunked),
+            self.working(chunked.changes.generation) as (connection, generation),
+        ):
             embedder = self.targets.embedder_of(generation)
             with open_budget(connection, self.settings.budget, embedder.model, self.run_id, source) as budget:
                 return embed_missing(connection, self.workspace, chunked, embedder, self.progress, self.run_id, budget)
@@ -169,7 +173,7 @@ class Pipeline:
 
         Where the live generation is refreshed no more, its readers follow: who lost a document loses it there, too.
         """
-        with self.working() as (connection, generation):
+        with withdrawing(self.working, self.workspace, embedded.chunked), self.working() as (connection, generation):
             with self._gated(connection, generation, embedded) as gate:
                 published = publish(connection, self.workspace, embedded, generation, self.run_id, seconds, gate=gate)
             live = in_state(generations(connection), "live") if generation.state == "building" else None

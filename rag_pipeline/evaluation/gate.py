@@ -89,7 +89,8 @@ class RetrievalGate:
             connection,
             generation,
             index,
-            f"source {source}: nothing was published",
+            f"source {source}: nothing was published, save that what it has lost or shut to readers is hidden from "
+            "them",
             f"RAG_EVALUATION__MAX_DROP=1 rag-pipeline refresh --source {source}",
         )
 

@@ -23,7 +23,7 @@ from rag_pipeline.workspace import Workspace
 Gate = Callable[[Connection[Any], Generation, str], None]
 """Asked inside the transaction whether what was written for a source may be published; raises when not."""
 
-_DOCUMENT_TYPES = {
+DOCUMENT_TYPES = {
     "document_hash": "bytea",
     "doc_key": "int8",
     "category": "text",
@@ -86,7 +86,7 @@ def load_staging(connection: Connection[Any], workspace: Workspace, folder: str,
     queries = statements("staging")
     for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms", "staged_refused"):
         connection.execute(queries[f"create_{table}"])
-    for name, columns in (("documents", _DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
+    for name, columns in (("documents", DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
         rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
         copy_rows(connection, f"staged_{name}", columns, rows)
     if (refused := workspace.file(folder, "refused.parquet")).exists():

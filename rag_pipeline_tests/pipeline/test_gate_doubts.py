@@ -1,0 +1,97 @@
+"""Doubts about the gate: what it must not keep back, what it must not wave through, what it must not break."""
+
+from typing import Any, cast
+
+import pytest
+
+from rag_pipeline.embeddings import Embedder, Vector
+from rag_pipeline.errors import TransientError
+from rag_pipeline.evaluation.gate import GateClosed
+from rag_pipeline.model import Access
+from rag_pipeline.query import Caller, Index
+from rag_pipeline.settings import Settings
+from rag_pipeline_tests.pipeline.test_evaluation_gate import PUBLIC, TOPICS, Handbook
+from rag_pipeline_tests.scripted import Entry
+
+SMITHS = Access.of(["group:smiths"])
+
+
+@pytest.fixture
+def handbook(settings: Settings) -> Handbook:
+    return Handbook(settings)
+
+
+def found(handbook: Handbook, *principals: str) -> set[str]:
+    """Return the documents that a caller finds when asking for all of them."""
+    with Index.connect(handbook.settings, log=False, cache=False) as index:
+        return {hit.document_id for hit in index.search("who plans oiling", caller=Caller(*principals), k=50)}
+
+
+def spoil(handbook: Handbook) -> None:
+    """Make the next refresh worse than the baseline allows."""
+    for topic in TOPICS[:3]:
+        text = (
+            f"# {topic.title()}\n\nTo be written: who plans {topic} oiling, {topic} greasing and the {topic} itself.\n"
+        )
+        handbook.world.documents[f"{topic}.md"] = Entry(text, PUBLIC)
+
+
+def test_a_closed_gate_keeps_nobody_reading_what_was_deleted_or_shut(handbook: Handbook) -> None:
+    documents = handbook.world.documents
+    assert found(handbook, "public") == set(documents)
+    spoil(handbook)
+    del documents["hinge.md"]
+    documents["gasket.md"].access = SMITHS
+    documents["anchor.md"].access = SMITHS
+    documents["moved.md"] = Entry(documents.pop("flange.md").text, Access.of(["public"], ["user:eve"]))
+    with pytest.raises(GateClosed):
+        handbook.pipeline.refresh("handbook")
+    left = {f"{topic}.md" for topic in TOPICS}
+    assert found(handbook, "public") == left - {"hinge.md", "gasket.md", "anchor.md"}
+    assert found(handbook, "user:eve") == left - {"hinge.md", "gasket.md", "anchor.md", "flange.md"}
+    assert found(handbook, "group:smiths") == left - {"hinge.md"}
+
+    with pytest.raises(GateClosed):
+        handbook.pipeline.refresh("handbook")
+    published = handbook.allowing(1).refresh("handbook")
+    assert published.withheld == 0
+    assert found(handbook, "public") == set(documents) - {"gasket.md", "anchor.md"}
+    assert handbook.pipeline.verify("handbook").equal
+
+
+class Silent:
+    """A model that answers no more."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def embed_query(self, text: str) -> Vector:
+        raise TransientError("the model does not answer")
+
+    def embed(self, *_: Any, **__: Any) -> Any:
+        raise TransientError("the model does not answer")
+
+
+def test_a_model_that_does_not_answer_keeps_nobody_reading_what_was_shut(handbook: Handbook) -> None:
+    documents = handbook.world.documents
+    model = handbook.pipeline.embedder
+    handbook.pipeline.embedder = cast("Embedder", Silent(model))
+    del documents["hinge.md"]
+    documents["gasket.md"].access = SMITHS
+    # The questions of the gate have no vectors.
+    with pytest.raises(TransientError, match="does not answer"):
+        handbook.pipeline.refresh("handbook")
+    assert found(handbook, "public") == set(documents) - {"gasket.md"}
+    # A new text has none.
+    documents["new.md"] = Entry("# New\n\nWho plans oiling of what is new?\n", PUBLIC)
+    documents["flange.md"].access = SMITHS
+    with pytest.raises(TransientError, match="does not answer"):
+        handbook.pipeline.refresh("handbook")
+    assert found(handbook, "public") == set(documents) - {"gasket.md", "flange.md", "new.md"}
+
+    handbook.pipeline.embedder = model
+    assert handbook.pipeline.refresh("handbook").removed == 1
+    assert handbook.pipeline.verify("handbook").equal
