@@ -18,6 +18,7 @@ from rag_pipeline.changes.diff import find_changes
 from rag_pipeline.changes.hashes import hash_contents
 from rag_pipeline.chunks.build import build_chunks
 from rag_pipeline.database.connection import Role, connect, gone, local_folder
+from rag_pipeline.database.sessions import Sessions
 from rag_pipeline.database.statements import statements
 from rag_pipeline.documents.isolation import Parsers
 from rag_pipeline.embeddings import Embedder
@@ -55,6 +56,7 @@ class Pipeline:
         self.progress = progress
         self.workspace = Workspace(settings)
         self.targets = Targets(settings)
+        self._sessions = Sessions(settings)
         self.verdict: Verdict | None = None
         """What the gate said of the last publication, if it was asked."""
 
@@ -87,7 +89,7 @@ class Pipeline:
         """
         assert self.targets.prepared
         try:
-            with connect(self.settings) as connection:
+            with self._sessions.lent() as connection:
                 targets = self.targets
                 generation = targets.refreshed(connection) if number is None else targets.generation(number)
                 use_generation(connection, generation.number)
@@ -221,22 +223,23 @@ class Pipeline:
         A generation that is being built follows, if the source is built there; whatever keeps it from that is
         noted with it, and is no failure of the refresh.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            started = time.monotonic()
-            snapshot = self.source_snapshot(source)
-            hashes = self.content_hashes(snapshot)
-            changes = self.changed_documents(hashes)
-            chunked = self.chunks(changes)
-            embedded = self.embeddings(chunked)
-            try:
-                published = self.published_index(embedded, time.monotonic() - started)
-                self.vector_index()
-                self.follow(source)
-                return published
-            except StateMoved:
-                self.workspace.remove_folder(snapshot.folder)
-                if attempt == _ATTEMPTS:
-                    raise
+        with self._sessions.kept():
+            for attempt in range(1, _ATTEMPTS + 1):
+                started = time.monotonic()
+                snapshot = self.source_snapshot(source)
+                hashes = self.content_hashes(snapshot)
+                changes = self.changed_documents(hashes)
+                chunked = self.chunks(changes)
+                embedded = self.embeddings(chunked)
+                try:
+                    published = self.published_index(embedded, time.monotonic() - started)
+                    self.vector_index()
+                    self.follow(source)
+                    return published
+                except StateMoved:
+                    self.workspace.remove_folder(snapshot.folder)
+                    if attempt == _ATTEMPTS:
+                        raise
         raise AssertionError("unreachable")
 
     def follow(self, source: str) -> Published | None:
@@ -274,20 +277,21 @@ class Pipeline:
 
         Raises `PermanentError` when the source cannot be listed completely: then nothing can be said.
         """
-        found, chunked = self._compare(source, build=repair)
-        if not repair or found.equal:
+        with self._sessions.kept():
+            found, chunked = self._compare(source, build=repair)
+            if not repair or found.equal:
+                self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
+                return found
+            started = time.monotonic()
+            # First, because the publication computes with these counts.
+            with self.working(chunked.changes.generation) as (connection, generation):
+                recount(connection, generation.number)
+            embedded = self.embeddings(chunked)
+            self.published_index(embedded, time.monotonic() - started)
+            rest, chunked = self._compare(source, build=repair)
             self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
-            return found
-        started = time.monotonic()
-        # First, because the publication computes with these counts.
-        with self.working(chunked.changes.generation) as (connection, generation):
-            recount(connection, generation.number)
-        embedded = self.embeddings(chunked)
-        self.published_index(embedded, time.monotonic() - started)
-        rest, chunked = self._compare(source, build=repair)
-        self.workspace.remove_folder(chunked.changes.hashes.snapshot.folder)
-        before, after = (v.ghosts + v.missing + v.different for v in (found, rest))
-        return replace(rest, repaired=before - after)
+            before, after = (v.ghosts + v.missing + v.different for v in (found, rest))
+            return replace(rest, repaired=before - after)
 
     def _compare(self, source: str, build: bool) -> tuple[Verification, Chunked]:
         snapshot = self.source_snapshot(source, build)

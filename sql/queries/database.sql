@@ -4,6 +4,18 @@ select set_config('search_path', format('rag, %I, pg_temp', n.nspname), false)
 from pg_extension as e join pg_namespace as n on n.oid = e.extnamespace
 where e.extname = 'vector'
 
+-- name: forget_temporary_tables
+-- Before a session is used again.
+discard temp
+
+-- name: forget_settings
+-- Likewise; what the session started with, its role too, stays.
+reset all
+
+-- name: forget_locks
+-- Likewise.
+select pg_advisory_unlock_all()
+
 -- name: extension_schema
 -- Where pgvector's types and operators live, quoted for a search_path.
 select quote_ident(n.nspname) from pg_extension as e join pg_namespace as n on n.oid = e.extnamespace where e.extname = 'vector'
