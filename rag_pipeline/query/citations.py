@@ -2,8 +2,8 @@
 
 A citation is ``[tag-N]`` with the tag of this call and the number of an excerpt. It becomes ``[1]``, ``[2]``, … in
 the order in which they first appear. What merely looks like one (``[3]``, ``[doc-7]``, another call's tag) may have
-been copied from a document, and becomes ``[?]``. Addresses that stand in no excerpt are taken out, and so are pictures
-and the targets of links, which would carry away what a reader must not give away by reading.
+been copied from a document, and becomes ``[?]``. Addresses that it was not shown are taken out, and so are pictures and
+the targets of links, which would carry away what a reader must not give away by reading.
 
 The text may come in pieces, cut anywhere: what is shown does not depend on where.
 """
@@ -33,7 +33,7 @@ _LEADS_AWAY = re.compile(r"\(\s*<?\s*(?:[/\\]{2}|[a-zA-Z][\w+.-]*:)")
 _STAYS = re.compile(r"\([\w.#%?=&+-][\w./#%?=&+-]*\)")
 _LOOKS_LIKE_ONE = re.compile(
     r"\^?(?:(?:documents?|docs?|sources?|src|ref(?:erence)?s?|chunks?|cite[ds]?|citations?|passages?|excerpts?|ids?|nr|no)"
-    r"[\s:#._-]*)?#?\^?\d{1,5}(?:\s*[,;\u2013-]\s*\d{1,5})*|[0-9a-f]{6,64}(?:[-_:][0-9a-f]{1,64})*",
+    r"[\s:#._-]*)?#?\^?\d{1,5}(?:\s*[,;\u2013-]\s*\d{1,5})*|(?=[a-f_:-]*\d)[0-9a-f]{6,64}(?:[-_:][0-9a-f]{1,64})*",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r".\(|[a-zA-Z0-9+.-][a-zA-Z0-9]", re.DOTALL)
@@ -45,11 +45,15 @@ _CONTEXT = 300
 
 
 class Reader:
-    """Reads one text, piece by piece. `tag` is the call's own; or `KEPT_TAG`, for a text that was kept."""
+    """Reads one text, piece by piece. `tag` is the call's own; or `KEPT_TAG`, for a text that was kept.
 
-    def __init__(self, excerpts: Sequence[Excerpt], tag: str) -> None:
+    What it may repeat are addresses of the excerpts, and of the `question`.
+    """
+
+    def __init__(self, excerpts: Sequence[Excerpt], tag: str, question: str = "") -> None:
         self._excerpts = {excerpt.number: excerpt for excerpt in excerpts}
-        self._shown_to_it = "\n".join(text for excerpt in excerpts for text in (excerpt.name, excerpt.text))
+        documents = (text for excerpt in excerpts for text in (excerpt.name, excerpt.text))
+        self._shown_to_it = "\n".join([question, *documents])
         self._tag = tag
         self._mark = re.compile(rf"\^?(?:documents?\s*)?{re.escape(tag)}-(\d{{1,5}})", re.IGNORECASE)
         self._waiting = ""

@@ -75,7 +75,7 @@ class Writer:
             kept = self._kept.find(self._key(asking, hits, shown), _chunk_ids(hits), asking.caller, hits.generation)
             if kept is None:
                 return None
-            reader = _reread(kept.text, shown)
+            reader = _reread(kept.text, shown, asking.text)
             if reader.unknown:
                 return None
             step.detail = "found"
@@ -97,7 +97,8 @@ class Writer:
                 steps.step("model"),
                 self._spending.purchase(int(read * _ESTIMATE), self._settings.answer_tokens) as purchase,
             ):
-                bought = self._bought(prompt, shown, read, purchase, on_text)
+                reader = Reader(shown, prompt.tag, asking.text)
+                bought = self._bought(prompt, reader, read, purchase, on_text)
         except Unaffordable as reason:
             return quoted(hits, str(reason))
         with steps.step("citations", len(bought.read.cited) + bought.read.unknown) as step:
@@ -113,7 +114,7 @@ class Writer:
                 cost_usd=bought.cost_usd,
             )
             # What would read otherwise the next time, as where a model quotes our own marks, is not kept.
-            if _reread(kept.text, shown).text == bought.read.text:
+            if _reread(kept.text, shown, asking.text).text == bought.read.text:
                 self._kept.keep(self._key(asking, hits, shown), kept)
         return answer
 
@@ -133,11 +134,8 @@ class Writer:
             prompt_version=self._instructions.version,
         )
 
-    def _bought(
-        self, prompt: Prompt, shown: Sequence[Excerpt], read: int, purchase: Purchase, on_text: OnText | None
-    ) -> _Bought:
+    def _bought(self, prompt: Prompt, reader: Reader, read: int, purchase: Purchase, on_text: OnText | None) -> _Bought:
         """Ask the model, reading what it writes as it comes, and book what it took."""
-        reader = Reader(shown, prompt.tag)
 
         def show(text: str) -> None:
             if text and on_text is not None:
@@ -197,9 +195,9 @@ def _chunk_ids(hits: Hits) -> list[str]:
     return [hit.chunk_id for hit in hits]
 
 
-def _reread(text: str, shown: Sequence[Excerpt]) -> Reader:
+def _reread(text: str, shown: Sequence[Excerpt], question: str) -> Reader:
     """Read a text that was kept."""
-    reader = Reader(shown, KEPT_TAG)
+    reader = Reader(shown, KEPT_TAG, question)
     reader.feed(text)
     reader.end()
     return reader

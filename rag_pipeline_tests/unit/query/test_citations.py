@@ -131,6 +131,12 @@ def test_what_becomes_of(written: str, shown: str, unknown: int, addresses: int)
     assert (reader.text, reader.unknown, reader.addresses) == (shown, unknown, addresses)
 
 
+def test_an_address_of_the_question_may_be_repeated() -> None:
+    reader = Reader(EXCERPTS, TAG, "is http://evil.example/x still up?")
+    assert reader.feed("http://evil.example/x is [facade] [decade].") + reader.end() == reader.text
+    assert (reader.text, reader.unknown) == ("http://evil.example/x is [facade] [decade].", 0)
+
+
 def test_text_is_shown_as_soon_as_nothing_can_change_it() -> None:
     reader = Reader(EXCERPTS, TAG)
     assert reader.feed("Keys are rotated ") == "Keys are rotated "
