@@ -31,10 +31,10 @@ _WORDS = (
 _TOKENS = (
     re.compile(r"<(?=[|\uff5c][^<>\n]{0,80}[|\uff5c]>)"),  # <|im_start|> and its kind
     re.compile(rf"<(?=/?(?:{_WORDS})\s*/?>)", re.IGNORECASE),
-    re.compile(r"<(?=<\s*/?\s*sys\s*>>)|(?<=<)<(?=\s*/?\s*sys\s*>>)", re.IGNORECASE),
+    re.compile(r"<(?=<\s*+/?\s*+sys\s*+>>)|(?<=<)<(?=\s*+/?\s*+sys\s*+>>)", re.IGNORECASE),
 )
 _BRACKETED = re.compile(
-    r"\[(?=\s*/?\s*(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|gMASK|BOS|EOS)\s*\])", re.I
+    r"\[(?=\s*+/?\s*+(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|gMASK|BOS|EOS)\s*+\])", re.I
 )
 
 

@@ -1,4 +1,5 @@
 import re
+import time
 import unicodedata
 
 import pytest
@@ -93,3 +94,13 @@ def test_line_ends_are_line_ends() -> None:
 def test_what_is_visible_does_not_depend_on_where_a_text_is_cut(text: str, cut: int) -> None:
     assert visible(text[:cut]) + visible(text[cut:]) == visible(text)
     assert not re.search("[\x00-\x08\x1b\u202e\u2066\U000e0041]", visible(text))
+
+
+@pytest.mark.parametrize("begun", ["<<", "[", "<s", "<|", "</"])
+@pytest.mark.parametrize("blank", [" ", "\n", "/"])
+def test_a_special_token_that_is_only_begun_costs_no_more_than_its_length(begun: str, blank: str) -> None:
+    """A document may hold as many blanks as it likes; whoever finds it must not wait for them."""
+    text = begun + blank * 10_000 + "x"
+    spent = time.thread_time()
+    assert plain(text) == text
+    assert time.thread_time() - spent < 1
