@@ -1,6 +1,6 @@
 -- The best chunks by BM25. The inner product of a chunk's weights with the rarities of the question's terms is its
--- score; which chunks are scored follows from bounds (MaxScore: Turtle and Flood 1995), so that the common words of
--- a question are not looked up.
+-- score; whether those without its rarer words can be among the best follows from bounds (MaxScore: Turtle and Flood
+-- 1995), so that the common words of a question are not looked up.
 
 -- A question's terms, as places, with their rarity. In all of the languages, because a question does not say which
 -- it is in; its first forty in each. Which they are must not depend on the index: it would tell whether a word is
@@ -39,15 +39,15 @@ comment on function rag.words_within(bigint[], bigint) is 'How many of the rares
 revoke all on function rag.words_within(bigint[], bigint) from public;
 
 -- The chunks, best first, among those of these access lists and, where they are not null, documents and keys.
--- `visible` is how many chunks that is, at most. Scores are exact always. Which chunks are scored is exact where
--- few are visible, or few have the words; on a large index a question of common words would read a good part of it,
--- and then those that have one of its rarer words are scored: as many words as have `affordable` entries in the
--- index, or some more where few of the chunks are visible; only then is the answer not `complete`. The path may be
--- shown to the caller: it depends on nothing but what is visible. The statement, with its two own parameters, is
--- for `search_plan`.
+-- `visible` is how many chunks that is, at most. Scores are exact always. Which chunks are scored is exact where few
+-- are visible, or the index is small; on a large one a question of common words would read a good part of it, and then
+-- those that have one of its rarer words are scored: of as many words as have `affordable` entries in the index
+-- together, or some more where a part of the chunks is visible. The answer is `complete` if no other chunk can score
+-- more. The path may be shown to the caller: it depends on nothing but what is visible. The statement, with its two
+-- own parameters, is for `search_plan`.
 create or replace function rag.keyword_candidates(
     question text, languages text[], lists int[], documents bigint[], keys bigint[], visible bigint, depth int,
-    affordable bigint default 5000,
+    affordable bigint default 7500,
     out chunk_keys bigint[], out scores float8[], out path text, out complete boolean, out rarities sparsevec,
     out wanted int[], out statement text
 )
@@ -56,17 +56,14 @@ set search_path from current
 set max_parallel_workers_per_gather = 0
 as $$
 declare
-    few         constant bigint := 4000;  -- chunks that are scored as quickly as looked up
-    most_weight constant real := 2.2;     -- what no term weighs more than in any chunk
+    few         constant bigint := 4000;   -- chunks that are scored as quickly as looked up
+    small       constant bigint := 12000;  -- chunks of an index of which all may be looked up
+    most_weight constant real := 2.2;      -- what no term weighs more than in any chunk
     total       bigint := (select greatest(chunks, 1) from keyword_state);
-    budget      bigint := affordable / (0.25 + least(1, visible::float8 / total));
-    once        constant boolean := visible < total / 4;
     places      int[];
     bounds      real[];
     dfs         bigint[];
     taken       int;
-    needed      int;
-    rest        real;
     threshold   real;
     -- A chunk's score is computed once; not again for the result, or to leave out those without any of the words.
     narrowed    text := 'select chunk_key, -distance as score from ('
@@ -74,8 +71,6 @@ declare
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
     ordered     constant text := ' order by distance, chunk_key limit $6) as best where distance < 0';
-    collected   constant text := 'select coalesce(array_agg(chunk_key order by score desc, chunk_key), ''{}''), '
-        || 'coalesce(array_agg(score order by score desc, chunk_key), ''{}'') from (%s) as found';
 begin
     chunk_keys := '{}';
     scores := '{}';
@@ -89,35 +84,20 @@ begin
     if places is null then
         return;
     end if;
-    statement := narrowed || ordered;
     if visible > few and keys is null then
-        -- The chunks of the very rarest words first: the last score that counts among them says how many words matter.
-        -- Where a small part is visible, finding that part takes longest and is done once, with all that are affordable.
-        taken := rag.words_within(dfs, case when once then budget + budget / 2 else budget / 4 end);
+        taken := case when total <= small then cardinality(places)
+            else rag.words_within(dfs, (affordable / (0.25 + least(1, visible::float8 / total)))::bigint) end;
         wanted := places[1:taken];
-        statement := narrowed || ' and places && $5' || ordered;
+        narrowed := narrowed || ' and places && $5';
     end if;
-    execute format(collected, statement) into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
-    if wanted is null or taken = cardinality(places) then
-        return;
-    end if;
-
-    -- Chunks that have only the words after these stay below. Weights and rarities are rounded, so a little less.
-    threshold := case when cardinality(scores) < depth then 0 else scores[depth] * 0.9999 - 0.0001 end;
-    needed := cardinality(places);
-    rest := 0;
-    while needed > taken and rest + bounds[needed] <= threshold loop
-        rest := rest + bounds[needed];
-        needed := needed - 1;
-    end loop;
-    complete := needed = taken or not once and (select sum(df) from unnest(dfs[1:needed]) as df) <= 2 * budget;
-    if not complete then
-        needed := greatest(taken, rag.words_within(dfs, budget + budget / 2));
-    end if;
-    if needed > taken then
-        wanted := places[1:needed];
-        execute format(collected, statement)
-        into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
+    statement := narrowed || ordered;
+    execute 'select coalesce(array_agg(chunk_key order by score desc, chunk_key), ''{}''), '
+        || 'coalesce(array_agg(score order by score desc, chunk_key), ''{}'') from (' || statement || ') as found'
+    into chunk_keys, scores using rarities, lists, documents, keys, wanted, depth;
+    if taken < cardinality(places) then
+        -- What have only the other words score less than this. Weights and rarities are rounded, so a little less.
+        threshold := case when cardinality(scores) < depth then 0 else scores[depth] * 0.9999 - 0.0001 end;
+        complete := threshold >= (select sum(bound) from unnest(bounds[taken + 1:]) as bound);
     end if;
 end;
 $$;
