@@ -67,19 +67,14 @@ def test_what_is_gone_changed_or_closed_since_may_not_be_read(wiki: tuple[Script
     assert may_read(pipeline.settings, [chunks["all but eve.md"]], "group:eng") == (True,)
 
 
-@pytest.mark.parametrize("named", ["", "x", "0" * 65, "../../etc", "%", "z" * 32 + "-" + "z" * 32, None])
-def test_what_cannot_be_a_chunk_may_be_read_by_nobody(wiki: tuple[ScriptedPipeline, World], named: str | None) -> None:
+def test_what_cannot_be_a_chunk_may_be_read_by_nobody(wiki: tuple[ScriptedPipeline, World]) -> None:
     pipeline, _ = wiki
     chunks = chunk_ids(pipeline)
-    assert may_read(pipeline.settings, [named], "public") == (False,)
-    assert may_read(pipeline.settings, [chunks["public.md"], named], "public") == (False,)
+    for named in ("", "x", "0" * 65, "../../etc", "%", "z" * 32 + "-" + "z" * 32, None):
+        assert may_read(pipeline.settings, [named], "public") == (False,)
+        assert may_read(pipeline.settings, [chunks["public.md"], named], "public") == (False,)
     assert may_read(pipeline.settings, None, "public") == (False,)
-
-
-def test_nobody_may_read_nothing_named(wiki: tuple[ScriptedPipeline, World]) -> None:
-    pipeline, _ = wiki
-    chunks = chunk_ids(pipeline)
-    assert may_read(pipeline.settings, list(chunks.values())) == (False,)
+    assert may_read(pipeline.settings, list(chunks.values())) == (False,), "nobody is asking"
 
 
 def test_a_deployment_is_its_database(settings: Settings, administrator: Connection[Any]) -> None:
