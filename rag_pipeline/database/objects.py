@@ -95,14 +95,16 @@ def search_path(connection: Connection[Any], *schemas: str) -> str:
 
 
 @contextmanager
-def as_owner(connection: Connection[Any], path: str) -> Iterator[None]:
-    """Act as `rag_owner` under a search path, one process at a time, in a transaction or a part of the caller's.
+def as_owner(connection: Connection[Any], path: str, alone: bool = True) -> Iterator[None]:
+    """Act as `rag_owner` under a search path, in a transaction or a part of the caller's.
 
+    One process at a time, until that transaction ends; not `alone` acts who only makes what nobody else will see.
     Role and search path are the session's own again afterwards, also when the caller's transaction goes on.
     """
     queries = statements("database")
     with connection.transaction():
-        connection.execute(queries["lock"])
+        if alone:
+            connection.execute(queries["lock"])
         identity = connection.execute(queries["identity"]).fetchone()
         connection.execute(queries["become"], {"role": "rag_owner", "search_path": path})
         yield

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"\brag\.(?P<name>\w+)")
 _TRIAL = "rag_trial"
+_GENERATIONS = "generations"
 
 
 class QuestionVectors:
@@ -70,19 +71,21 @@ def trial(connection: Connection[Any], live: int, generation: int) -> Iterator[M
     Readers go on in the live one, by functions that nobody touches; nothing of it stays afterwards.
     """
     files = read_objects(sql_folder())
-    names = {name for file in files for name in file.routines + file.views}
+    names = {_GENERATIONS, *(name for file in files for name in file.routines + file.views)}
+    # Of this session alone, so that no other trial waits for the end of this one.
+    schema = f"{_TRIAL}_{connection.info.backend_pid}"
 
-    def renamed(text: str) -> str:
-        return _NAME.sub(lambda match: f"{_TRIAL}.{match['name']}" if match["name"] in names else match[0], text)
+    def renamed(text: str) -> LiteralString:
+        found = _NAME.sub(lambda match: f"{schema}.{match['name']}" if match["name"] in names else match[0], text)
+        return cast("LiteralString", found)
 
-    queries = statements("evaluation")
+    queries = {name: text.replace(_TRIAL, schema) for name, text in statements("evaluation").items()}
     with connection.transaction(force_rollback=True):
-        with as_owner(connection, generation_search_path(connection, generation)):
-            connection.execute(queries["create_trial"])
-            connection.execute(queries["open_trial"])
+        with as_owner(connection, generation_search_path(connection, generation), alone=False):
+            for name in ("create_trial", "open_trial", "create_generations"):
+                connection.execute(cast("LiteralString", queries[name]))
+            values = {"live": live, "generation": generation}
+            connection.execute(cast("LiteralString", queries["try_generations"]), values)
             for file in files:
                 connection.execute(renamed(file.text).encode())
-        # In this order, because only one is live at a time.
-        for number, state in ((live, "retired"), (generation, "live")):
-            connection.execute(queries["try_state"], {"generation": number, "state": state})
-        yield {name: cast("LiteralString", renamed(text)) for name, text in statements("search").items()}
+        yield {name: renamed(text) for name, text in statements("search").items()}

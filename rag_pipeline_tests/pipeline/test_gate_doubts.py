@@ -1,17 +1,24 @@
 """Doubts about the gate: what it must not keep back, what it must not wave through, what it must not break."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 
+from rag_pipeline.database.connection import connect
 from rag_pipeline.embeddings import Embedder, Vector
 from rag_pipeline.errors import TransientError
+from rag_pipeline.evaluation import GoldenSet
+from rag_pipeline.evaluation.candidate import trial
 from rag_pipeline.evaluation.gate import GateClosed
+from rag_pipeline.evaluation.run import evaluate_unpublished
+from rag_pipeline.index.generations import use_generation
+from rag_pipeline.migration import Migration
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline_tests.pipeline.test_evaluation_gate import PUBLIC, TOPICS, Handbook
-from rag_pipeline_tests.scripted import Entry
+from rag_pipeline_tests.scripted import Entry, ScriptedPipeline
 
 SMITHS = Access.of(["group:smiths"])
 
@@ -95,3 +102,20 @@ def test_a_model_that_does_not_answer_keeps_nobody_reading_what_was_shut(handboo
     handbook.pipeline.embedder = model
     assert handbook.pipeline.refresh("handbook").removed == 1
     assert handbook.pipeline.verify("handbook").equal
+
+
+def test_to_measure_a_generation_that_is_built_keeps_no_refresh_and_no_other_measurement_waiting(
+    handbook: Handbook,
+) -> None:
+    embedding = handbook.settings.embedding.model_copy(update={"dimensions": 96})
+    migration = Migration(handbook.settings.model_copy(update={"embedding": embedding}))
+    migration.pipeline = ScriptedPipeline(migration.pipeline.settings, {"handbook": handbook.world})
+    migration.start()
+    golden = GoldenSet.read(handbook.settings.folder / "golden.jsonl")
+    handbook.world.documents["new.md"] = Entry("# New\n\nSomething else.\n", PUBLIC)
+    with ThreadPoolExecutor(2) as pool, connect(handbook.settings) as connection, connection.transaction():
+        use_generation(connection, 2)
+        with trial(connection, 1, 2):
+            measured = pool.submit(evaluate_unpublished, handbook.settings, golden, 2)
+            assert measured.result(timeout=30)[0].means["recall_at_10"] == 1
+            assert pool.submit(handbook.pipeline.refresh, "handbook").result(timeout=30).added == 1

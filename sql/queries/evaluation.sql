@@ -44,6 +44,17 @@ create schema rag_trial
 -- For whoever publishes, as the functions themselves are.
 grant usage on schema rag_trial to rag_writer
 
--- name: try_state
--- As it would be: the functions answer from a live generation only.
-update rag.generations set state = %(state)s where generation = %(generation)s
+-- name: create_generations
+-- The functions answer from a live generation only. They are told by a table of their own which that is, because a row of
+-- the real one that is written in a transaction keeps all that publish waiting for its end.
+create table rag_trial.generations (like rag.generations)
+
+-- name: try_generations
+-- As it would be.
+insert into rag_trial.generations overriding system value
+select (jsonb_populate_record(generations, jsonb_build_object('state', case
+    when generations.generation = %(generation)s then 'live'
+    when generations.generation = %(live)s then 'retired'
+    else generations.state
+end))).*
+from rag.generations
