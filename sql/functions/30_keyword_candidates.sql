@@ -57,7 +57,7 @@ set max_parallel_workers_per_gather = 0
 as $$
 declare
     few         constant bigint := 4000;   -- chunks that are scored as quickly as looked up
-    small       constant bigint := 12000;  -- chunks of an index of which all may be looked up
+    small       constant bigint := 15000;  -- chunks of an index of which all may be looked up
     most_weight constant real := 2.2;      -- what no term weighs more than in any chunk
     total       bigint := (select greatest(chunks, 1) from keyword_state);
     places      int[];
