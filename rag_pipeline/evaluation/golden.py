@@ -13,6 +13,7 @@ from typing import Any
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import principal
 from rag_pipeline.query.search import MAX_CHARACTERS
+from rag_pipeline.storable import storable
 
 _KEYS = {"id", "question", "caller", "expected", "answer", "keywords", "unanswerable"}
 _EXPECTED_KEYS = {"source", "document", "section"}
@@ -79,7 +80,7 @@ def read_golden_set(path: Path, drafts: bool = False) -> tuple[Question, ...]:
     Raises `ConfigurationError`, with a line for each thing that is wrong.
     """
     try:
-        lines = path.read_text("utf-8").split("\n")
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the golden set cannot be read: {error}") from error
     questions: dict[str, Question] = {}
@@ -169,11 +170,17 @@ def _text(found: dict[str, Any], key: str) -> str:
     value = found.get(key)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{key} is missing, or no text" if key in found else f"{key} is missing; add it")
-    return value
+    return _storable(key, value)
 
 
 def _texts(found: dict[str, Any], key: str) -> tuple[str, ...]:
     value = found.get(key)
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
         raise ValueError(f"{key} is a list of texts, and not empty")
-    return tuple(value)
+    return tuple(_storable(key, each) for each in value)
+
+
+def _storable(key: str, text: str) -> str:
+    if storable(text) != text:
+        raise ValueError(f"{key} holds a character that no database stores")
+    return text

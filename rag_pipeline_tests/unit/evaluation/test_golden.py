@@ -43,6 +43,12 @@ def test_a_set_is_read_in_its_order(tmp_path: Path) -> None:
     assert (first.unanswerable, second.unanswerable) == (False, True)
 
 
+def test_a_set_may_be_written_by_any_editor(tmp_path: Path) -> None:
+    file = tmp_path / "golden.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n\r\n")
+    assert [question.id for question in read_golden_set(file)] == ["access-groups"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -50,6 +56,10 @@ def test_a_set_is_read_in_its_order(tmp_path: Path) -> None:
         ({"id": " "}, "id is missing, or no text"),
         ({"id": None}, "id is missing, or no text"),
         ({"question": 7}, "question is missing, or no text"),
+        ({"id": "null\0"}, "id holds a character that no database stores"),
+        ({"question": "half a pair \ud800"}, "question holds a character that no database stores"),
+        ({"keywords": ["\udc00"]}, "keywords holds a character that no database stores"),
+        ({"expected": [PLACE | {"document": "\ud800"}]}, "document holds a character that no database stores"),
         ({"question": "why " * 3000}, "the question has more than the 10,000 characters that may be asked"),
         ({"caller": []}, "caller is a list of texts"),
         ({"caller": "public"}, "caller is a list of texts"),
