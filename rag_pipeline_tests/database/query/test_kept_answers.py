@@ -27,7 +27,7 @@ pytestmark = needs_redis
 QUESTION = "Where is the zeppelin moored?"
 ANA, BO = Caller("user:ana", "group:pilots"), Caller("user:bo", "group:pilots")
 PILOTS = Access.of(["group:pilots"])
-SLOWEST = 3.0
+SLOWEST = 10.0
 
 
 @pytest.fixture(scope="module")

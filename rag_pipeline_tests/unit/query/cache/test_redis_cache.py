@@ -18,7 +18,7 @@ from rag_pipeline_tests.redis_server import RedisServer, answering, free_port, n
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 ANSWER = CachedAnswer("Yearly [1].", ("a-1",), (), "some-model-2026", 812, Decimal("0.000412"))
 UNPRICED = CachedAnswer("Never.", (), (), "some-model-2026", 100, None)
-SLOWEST = 1.0
+SLOWEST = 3.0
 """Seconds, on a busy machine, in which a cache that does not answer is given up."""
 
 
