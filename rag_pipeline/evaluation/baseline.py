@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.evaluation.golden import GoldenSet
 from rag_pipeline.evaluation.results import METRICS, RETRIEVAL, Evaluation
 
 _FORMAT = 1
@@ -48,6 +49,17 @@ def write_baseline(path: Path, evaluation: Evaluation) -> None:
         path.write_text("{\n" + "".join(lines) + '  "questions": {\n' + questions + "\n  }\n}\n", "utf-8")
     except OSError as error:
         raise ConfigurationError(f"the baseline cannot be written: {error}") from error
+
+
+def baseline_of(golden: GoldenSet, path: Path) -> Baseline:
+    """Read the baseline of a golden set. Raises `ConfigurationError` for one of another: nothing could ever fall."""
+    baseline = read_baseline(path)
+    if baseline.questions.keys().isdisjoint(question.id for question in golden.questions):
+        raise ConfigurationError(
+            f"{path} has none of the questions of {golden.name}, so that nothing can be compared; name the baseline "
+            f"that was written with this golden set, or write one: {_HOW}"
+        )
+    return baseline
 
 
 def read_baseline(path: Path) -> Baseline:

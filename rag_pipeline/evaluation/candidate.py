@@ -14,6 +14,7 @@ from psycopg import Connection
 from rag_pipeline.database.objects import as_owner, generation_search_path, read_objects
 from rag_pipeline.database.statements import sql_folder, statements
 from rag_pipeline.embeddings import Embedder, Vector
+from rag_pipeline.evaluation.golden import Question
 from rag_pipeline.query import Index
 from rag_pipeline.query.models import Live
 from rag_pipeline.settings import Settings
@@ -29,9 +30,10 @@ _GENERATIONS = "generations"
 class QuestionVectors:
     """The vectors of some questions, so that no model is asked while others wait for a transaction to end."""
 
-    def __init__(self, embedder: Embedder, texts: Iterable[str]) -> None:
-        """Embed the questions. Raises what the model does."""
-        self._vectors = {text: embedder.embed_query(text) for text in dict.fromkeys(texts)}
+    def __init__(self, embedder: Embedder, questions: Iterable[Question]) -> None:
+        """Embed the questions that expect something to be found. Raises what the model does."""
+        texts = dict.fromkeys(question.text for question in questions if question.expected)
+        self._vectors = {text: embedder.embed_query(text) for text in texts}
 
     def of(self, live: Live, sample: object) -> "QuestionVectors":
         """Stand in for the model of the generation that is asked."""

@@ -15,7 +15,7 @@ from psycopg import Connection
 from rag_pipeline.embeddings import Embedder
 from rag_pipeline.errors import PermanentError
 from rag_pipeline.evaluation.asking import search_all
-from rag_pipeline.evaluation.baseline import Baseline, read_baseline
+from rag_pipeline.evaluation.baseline import Baseline, baseline_of
 from rag_pipeline.evaluation.candidate import QuestionVectors, candidate, trial
 from rag_pipeline.evaluation.compare import Verdict, compare
 from rag_pipeline.evaluation.golden import GoldenSet
@@ -73,8 +73,8 @@ class RetrievalGate:
         assert settings.evaluation.baseline is not None
         self._settings = settings
         self._golden = GoldenSet.read(settings.folder / settings.evaluation.set)
-        self._baseline = read_baseline(settings.folder / settings.evaluation.baseline)
-        self._vectors = QuestionVectors(embedder, (question.text for question in self._golden.questions))
+        self._baseline = baseline_of(self._golden, settings.folder / settings.evaluation.baseline)
+        self._vectors = QuestionVectors(embedder, self._golden.questions)
         self._judgement: Judgement | None = None
 
     @property

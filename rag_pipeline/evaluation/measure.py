@@ -6,7 +6,7 @@ from pathlib import Path
 from rag_pipeline.database.connection import connect
 from rag_pipeline.database.migrate import prepare
 from rag_pipeline.evaluation.answers import Threshold, best_threshold
-from rag_pipeline.evaluation.baseline import Baseline, read_baseline
+from rag_pipeline.evaluation.baseline import Baseline, baseline_of
 from rag_pipeline.evaluation.compare import Verdict, compare
 from rag_pipeline.evaluation.golden import GoldenSet
 from rag_pipeline.evaluation.record import record
@@ -48,7 +48,7 @@ def measure(
     and what a search does.
     """
     questions = GoldenSet.read(golden)
-    before = None if baseline is None else read_baseline(baseline)
+    before = None if baseline is None else baseline_of(questions, baseline)
     prepare(settings)
     if generation is None:
         evaluation, asked = evaluate(settings, questions, answers, judge, progress)

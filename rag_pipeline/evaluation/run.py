@@ -28,7 +28,7 @@ def evaluate_unpublished(
             there = "no other" if building is None else f"only generation {building.number}"
             raise ConfigurationError(f"generation {number} cannot be measured: {there} is being built")
         embedder = open_kept(settings.embedding, building.recipe.embedding, building.recipe.model)
-        vectors = QuestionVectors(embedder, (question.text for question in golden.questions))
+        vectors = QuestionVectors(embedder, golden.questions)
         use_generation(connection, number)
         with connection.transaction(), trial(connection, live.number, number) as queries:
             questions, gone = findable(connection, number, golden.questions)

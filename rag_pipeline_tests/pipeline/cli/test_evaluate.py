@@ -171,6 +171,7 @@ def test_what_was_found_is_kept_for_a_while_and_figures_for_good(folder: Path) -
         ("", "say which questions: --set F, or set = … in [evaluation]"),
         ("--set missing.jsonl", "the golden set cannot be read"),
         ("--set golden.jsonl --baseline missing.json", "the baseline cannot be read"),
+        ("--set golden.jsonl --baseline other.json", "other.json has none of the questions of golden.jsonl"),
         ("--set golden.jsonl --report report.pdf", "ends neither in .md nor in .html"),
         ("--set golden.jsonl --max-drop 2", "2.0 is not in the range"),
     ],
@@ -181,6 +182,8 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
     monkeypatch.chdir(settings.folder)
     (settings.folder / "rag.toml").write_text(f'[database]\nurl = "{settings.database.url}"\n')
     (settings.folder / "golden.jsonl").write_text(json.dumps(question("anchor")))
+    other = {"format": 1, "model": "", "answered_by": None, "prompt": None, "questions": {"brass": {"mrr": 1}}}
+    (settings.folder / "other.json").write_text(json.dumps(other))
     result = run(f"eval {arguments}")
     assert result.exit_code == 2
     assert said in result.stderr
