@@ -35,7 +35,10 @@ class Removed:
 def remove_expired(
     connection: Connection[Any], workspace: Workspace, sources: list[str], days: int, question_days: int
 ) -> Removed:
-    """Remove tombstones, snapshots, blobs and vectors that have been unneeded for `days`, and older questions."""
+    """Remove tombstones, snapshots, blobs and vectors that have been unneeded for `days`, and older questions.
+
+    What evaluations found and answered goes after `days`, too; their figures stay.
+    """
     queries = statements("housekeeping")
     keep = {"days": days}
     tombstones = connection.execute(queries["purge_tombstones"], keep).rowcount
@@ -61,6 +64,7 @@ def remove_expired(
     _mark_vectors(connection)
     vectors = connection.execute(queries["purge_vectors"], keep).rowcount
     connection.execute(queries["purge_reservations"])
+    connection.execute(statements("evaluation")["forget_old_results"], {"keep_days": days})
     questions = connection.execute(statements("query_log")["forget"], {"days": question_days}).rowcount
     return Removed(tombstones, len(expired) + len(abandoned), blobs, vectors, questions)
 

@@ -162,7 +162,11 @@ def test_what_was_found_is_kept_for_a_while_and_figures_for_good(folder: Path) -
     answer("eval --set golden.jsonl")
     with connect(Settings.load()) as connection:
         kept = connection.execute("select results is not null, questions from rag.evaluations order by 1").fetchall()
-    assert kept == [(False, 4), (True, 4)]
+        assert kept == [(False, 4), (True, 4)]
+        connection.execute("update rag.evaluations set at = at - interval '31 days'")
+    answer("housekeeping")
+    with connect(Settings.load()) as connection:
+        assert connection.execute("select count(results), count(*) from rag.evaluations").fetchone() == (0, 2)
 
 
 @pytest.mark.parametrize(
