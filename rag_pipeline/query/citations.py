@@ -9,7 +9,7 @@ The text may come in pieces, cut anywhere: what is shown does not depend on wher
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rag_pipeline.query.excerpts import Excerpt
 from rag_pipeline.query.plain import visible
@@ -26,7 +26,7 @@ _URL = re.compile(
 )
 _TOKEN = re.compile(
     rf"(?P<ticks>`+)"
-    rf"|(?P<bang>!*)[{_OPEN}](?P<inside>[^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}})[{_CLOSE}](?P<target>\([^()\n]{{0,{_LONGEST}}}\))?"
+    rf"|(?P<bang>(?<!!)!*)[{_OPEN}](?P<inside>[^{_OPEN}{_CLOSE}\n]{{0,{_LONGEST}}})[{_CLOSE}](?P<target>\([^()\n]{{0,{_LONGEST}}}\))?"
     rf"|(?P<url>{_URL.pattern})|(?P<lone>[{_CLOSE}])(?=\()"
 )
 _LEADS_AWAY = re.compile(r"\(\s*<?\s*(?:[/\\]{2}|[a-zA-Z][\w+.-]*:)")
@@ -38,7 +38,12 @@ _LOOKS_LIKE_ONE = re.compile(
 )
 _JOINS = re.compile(r".\(|[a-zA-Z0-9+.-][a-zA-Z0-9]", re.DOTALL)
 _JOINERS = re.compile("[\u200c\u200d\ufe0f]")
-_RUN = re.compile("[!-~]*$")
+_RUN = "".join(map(chr, range(0x21, 0x7F))) + re.sub(r"\\.", "", _OPEN + _CLOSE)
+_RUN_ENDS = re.compile(rf"[^!-~{_OPEN}{_CLOSE}]")
+_BRACKETS_END = re.compile(rf"(?P<closed>[{_CLOSE}])|[{_OPEN}\n]")
+_TARGET_ENDS = re.compile(r"[()\n]")
+_PATIENCE = 16
+"""Of what waits, at least one part in so many must be new before it is looked at again."""
 _WORD = re.compile(r"\w{3,}")
 _CONTEXT = 300
 """Characters before a citation that say what it is for."""
@@ -56,11 +61,13 @@ class Reader:
         self._shown_to_it = "\n".join([question, *documents])
         self._tag = tag
         self._mark = re.compile(rf"\^?(?:documents?\s*)?{re.escape(tag)}-(\d{{1,5}})", re.IGNORECASE)
-        self._waiting = ""
+        self._waiting: list[str] = []
+        self._looked_at = self._new = 0
+        self._ended = False
         self._code = 0
         self._recent = self._last = ""
         self._numbers: dict[int, int] = {}
-        self._contexts: dict[int, str] = {}
+        self._contexts: dict[int, list[str]] = {}
         self._text: list[str] = []
         self._kept: list[str] = []
         self.unknown = 0
@@ -68,12 +75,16 @@ class Reader:
 
     def feed(self, piece: str) -> str:
         """Take a piece; return what can be shown now."""
-        self._waiting += visible(piece)
-        return self._read(self._settled())
+        seen = visible(piece)
+        self._waiting.append(seen)
+        self._new += len(seen)
+        self._ended = self._ended or _RUN_ENDS.search(seen) is not None
+        # What waits for long, as a run does that goes on, is not looked at again with every piece.
+        return self._read(_settled) if self._ended and self._new * _PATIENCE >= self._looked_at else ""
 
     def end(self) -> str:
         """Return the rest; there is no more."""
-        return self._read(len(self._waiting))
+        return self._read(len)
 
     @property
     def text(self) -> str:
@@ -92,23 +103,14 @@ class Reader:
 
     def context(self, shown: int) -> str:
         """Return what the text says where it cites a number."""
-        return self._contexts[shown]
+        return " ".join(self._contexts[shown])
 
-    def _settled(self) -> int:
-        """Return up to where nothing that comes can change what is meant: not into a word, a bracket or a link."""
-        text = self._waiting
-        settled = _run_before(text, len(text))
-        for opening in reversed(list(re.finditer(f"[{_OPEN}]", text))):
-            end = _end(text, opening.end(), rf"[{_OPEN}{_CLOSE}\n]")
-            if end is not None and text[end : end + 1] == "(":
-                end = _end(text, end + 1, r"[()\n]")
-            if end is None or end > settled:
-                settled = min(settled, _run_before(text, opening.start()))
-        return settled
-
-    def _read(self, end: int) -> str:
-        """Read what is waiting up to `end`."""
-        ready, self._waiting = self._waiting[:end], self._waiting[end:]
+    def _read(self, up_to: Callable[[str], int]) -> str:
+        """Read what is waiting up to a place in it."""
+        waiting = "".join(self._waiting)
+        end = up_to(waiting)
+        ready, self._waiting = waiting[:end], [waiting[end:]]
+        self._looked_at, self._new, self._ended = len(waiting) - end, 0, False
         begun, at = len(self._text), 0
         for match in _TOKEN.finditer(ready):
             self._put(ready[at : match.start()])
@@ -117,7 +119,7 @@ class Reader:
             if match["inside"] is not None:
                 # What was in brackets must become neither a part of a word nor the name of a link.
                 before = " " if _JOINS.match(self._last + shown[:1]) else ""
-                after = " " if _JOINS.match(shown[-1:] + ready[at : at + 1]) else ""
+                after = " " if _JOINS.match((shown[-1:] or self._last) + ready[at : at + 1]) else ""
                 shown, kept = f"{before}{shown}{after}", f"{before}{kept}{after}"
                 self._put(shown, kept, said=False)
             else:
@@ -173,7 +175,7 @@ class Reader:
             self.unknown += 1
             return _UNKNOWN
         shown = self._numbers.setdefault(number, len(self._numbers) + 1)
-        self._contexts[shown] = f"{self._contexts.get(shown, '')} {self._recent}".strip()
+        self._contexts.setdefault(shown, []).append(self._recent)
         return f"[{shown}]"
 
     def _keep(self, number: int) -> str:
@@ -205,18 +207,39 @@ class Reader:
         return "…" + url[len(bare) :]
 
 
+def _settled(text: str) -> int:
+    """Return up to where nothing that comes can change what is meant: not into a word, a bracket or a link."""
+    settled = _run_before(text, len(text))
+    for opening in reversed(list(re.finditer(f"[{_OPEN}]", text))):
+        if opening.start() < settled:
+            end = _token_end(text, opening.end())
+            if end is None or end > settled:
+                settled = _run_before(text, opening.start())
+    return settled
+
+
 def _run_before(text: str, end: int) -> int:
-    """Return where the run of ASCII characters, blanks apart, begins that ends there."""
-    run = _RUN.search(text, 0, end)
-    return run.start() if run else end
+    """Return where the run of ASCII characters and brackets, blanks apart, begins that ends there."""
+    return len(text[:end].rstrip(_RUN))
 
 
-def _end(text: str, start: int, ends: str) -> int | None:
-    """Return the place behind the first of `ends`, or where there is none for long; None while one may still come."""
-    found = re.search(ends, text[start : start + _LONGEST + 1])
-    if found is not None:
-        return start + found.end()
-    return start if len(text) - start > _LONGEST else None
+def _token_end(text: str, start: int) -> int | None:
+    """Return the place behind the brackets that open before `start`, and behind their target.
+
+    It is `start` where they are none, and None while that may still change.
+    """
+    found = _BRACKETS_END.search(text, start, start + _LONGEST + 1)
+    if found is None:
+        return start if len(text) - start > _LONGEST else None
+    if not found["closed"]:
+        return start
+    end = found.end()
+    if text[end : end + 1] != "(":
+        return end
+    found = _TARGET_ENDS.search(text, end + 1, end + 1 + _LONGEST + 1)
+    if found is None:
+        return end if len(text) - end - 1 > _LONGEST else None
+    return found.end() if found[0] == ")" else end
 
 
 def best_hit(excerpt: Excerpt, context: str) -> int:

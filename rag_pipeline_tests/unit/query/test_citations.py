@@ -1,6 +1,7 @@
 """What is believed of a text that a model wrote."""
 
 import re
+import time
 from itertools import pairwise
 
 import pytest
@@ -37,6 +38,7 @@ PIECES = [
         '<img src="//evil.example/p">',
         "[r]: //evil.example",
     ),
+    *("【x】", "（", "[](http://evil.example)", "(data:alert)"),
     *("[here](http://evil.example/?q=1)", "![p](http://evil.example/p.png)", "[x](javascript:alert)", "[a](b.md)"),
     *("http://evil.example/x.", KNOWN, f"{KNOWN}.", "ftp://evil.example"),
     *("array[0]", "`array[0]`", "```\nx[1]\n```", "`", "[optional]", "[ ]", "[", "]", "(", ")", "!", "[a [1] b]"),
@@ -122,6 +124,7 @@ def test_citations_are_numbered_in_the_order_in_which_they_appear(numbers: list[
         ("See http://evil.example/a, please.", "See …, please.", 0, 1),
         (f"See {KNOWN}.", f"See {KNOWN}.", 0, 0),
         ("![x](https://evil.example/?secret=1)", "x", 0, 1),
+        (f"So [{TAG}-1][](http://evil.example)(data:x).", "So [1] (data:x).", 0, 1),
         ("Set `a[0]` in [it](it.md) [if any].", "Set `a[0]` in [it](it.md) [if any].", 0, 0),
         ("\x1b[31mred\u202e", "[31mred", 0, 0),
     ],
@@ -129,6 +132,11 @@ def test_citations_are_numbered_in_the_order_in_which_they_appear(numbers: list[
 def test_what_becomes_of(written: str, shown: str, unknown: int, addresses: int) -> None:
     reader = read(written)
     assert (reader.text, reader.unknown, reader.addresses) == (shown, unknown, addresses)
+
+
+@pytest.mark.parametrize("cut", range(40))
+def test_a_citation_in_other_brackets_becomes_no_link_when_it_is_cut_off(cut: int) -> None:
+    assert read(f"So it is 【{TAG}-1】(javascript:alert)", cut).text == "So it is [1]"
 
 
 def test_an_address_of_the_question_may_be_repeated() -> None:
@@ -144,6 +152,23 @@ def test_text_is_shown_as_soon_as_nothing_can_change_it() -> None:
     assert reader.feed("-1]. ") == "[1]. "
     assert reader.feed("漢字") == "漢字"
     assert reader.feed("[" + "x " * 200) == "[" + "x " * 200
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["a", "[", "[ ", "aaaa [", "[x](a ", "[x y](", "!", "`", "a://", "](", f"[{TAG}-1]", f"[{TAG}-1] "],
+)
+@pytest.mark.parametrize("size", [4, 20_000])
+def test_reading_takes_time_in_proportion_to_length(shape: str, size: int) -> None:
+    """A document may talk a model into any shape; who waits for the answer waits for the model alone."""
+    text = (shape * 20_000)[:20_000]
+    reader = Reader(EXCERPTS, TAG)
+    spent = time.thread_time()
+    for start in range(0, len(text), size):
+        reader.feed(text[start : start + size])
+    reader.end()
+    assert time.thread_time() - spent < 2
+    assert reader.text
 
 
 def test_of_the_hits_in_an_excerpt_the_one_that_says_it_is_cited() -> None:
