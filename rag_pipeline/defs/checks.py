@@ -169,7 +169,7 @@ def retrieval_evaluation(verdict: Verdict | None) -> dg.AssetCheckResult:
     for mean in verdict.means:
         numbers |= {mean.metric: mean.after, f"{mean.metric} of the baseline": mean.before}
     tables = {
-        "fell": [{"question": each.question, "asked": each.text, "by": each.fallen} for each in verdict.fell],
+        "fell": [{"question": each.question, "asked": each.text, "by": round(each.fallen, 3)} for each in verdict.fell],
         "gone": [{"question": each.question, "why": each.why} for each in verdict.gone],
     }
     shown = {
