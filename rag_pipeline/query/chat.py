@@ -7,12 +7,14 @@ charged is not.
 
 import asyncio
 import queue
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rag_pipeline.embeddings.openai.client import Connection
+from rag_pipeline.query.plain import visible
 
 if TYPE_CHECKING:
     from rag_pipeline.settings import Answers
@@ -27,6 +29,12 @@ _SAID = 200
 
 _TOKEN_CHARACTERS = 16
 """Characters that a token of an answer has, at most, on average: what writes more disregards its bound."""
+
+_BROKEN_OFF = (None, "content_filter", "tool_calls", "function_call", "error", "abort")
+"""Why a text may have ended where it is not finished, and not at its bound either."""
+
+_TOO_MUCH = re.compile(r"context (?:length|window|size)|too (?:large|long|many|high|big)|exceed", re.IGNORECASE)
+"""A refusal of this question, or of a value: the same would be refused under any name, and the bound is needed."""
 
 Because = Literal["it took too long", "it is busy or away", "it refused the request", "what it sent is no answer"]
 
@@ -105,16 +113,20 @@ class ChatModel:
         self, messages: list[Any], heard: "queue.SimpleQueue[str | Written | Unwritten]", deadline: float
     ) -> None:
         attempts, changes, delay = 1, _CHANGES, _DELAY
+        optional = dict(self._optional)
         while True:
             # Of each attempt its own: what came before a failure was handed on already.
             text: list[str] = []
             try:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                    heard.put(await self._once(messages, heard, text))
+                    came = await self._once(messages, optional, heard, text)
+                # What was refused here may have been refused for this question alone, unless the rest was taken.
+                self._optional = optional
+                heard.put(came)
                 return
             except Exception as error:  # whatever a client or a service comes up with is no answer
                 failed = _understood(error, self._connection.key, "".join(text))
-            if failed.because == "it refused the request" and changes and self._left_out(failed.detail):
+            if failed.because == "it refused the request" and changes and _left_out(optional, failed.detail):
                 changes -= 1
                 continue
             again = failed.because == "it is busy or away" and not failed.charged and attempts < _ATTEMPTS
@@ -124,11 +136,13 @@ class ChatModel:
             await asyncio.sleep(delay)
             attempts, delay = attempts + 1, delay * 3
 
-    async def _once(self, messages: list[Any], heard: "queue.SimpleQueue[Any]", text: list[str]) -> Written | Unwritten:
-        settings = self._settings
+    async def _once(
+        self, messages: list[Any], optional: Mapping[str, Any], heard: "queue.SimpleQueue[Any]", text: list[str]
+    ) -> Written | Unwritten:
         stream: Any = await self._connection.client.chat.completions.create(
-            model=self.model, messages=messages, stream=True, extra_body=dict(self._optional)
+            model=self.model, messages=messages, stream=True, extra_body=dict(optional)
         )
+        most = self._settings.answer_tokens * _TOKEN_CHARACTERS
         model, ended, usage, size = "", None, None, 0
         spoken = _Spoken()
         async with stream:
@@ -139,31 +153,35 @@ class ChatModel:
                     ended = choice.finish_reason or ended
                     piece = getattr(choice.delta, "content", None) if choice.delta else None
                     if isinstance(piece, str) and piece:
-                        size += len(piece)
-                        if said := spoken.feed(piece):
+                        room, size = most - size, size + len(piece)
+                        if said := spoken.feed(piece[:room]):
                             text.append(said)
                             heard.put(said)
-                if size > settings.answer_tokens * _TOKEN_CHARACTERS:
+                if size > most:
                     ended = "length"
                     break
         whole = "".join(text)
-        if not whole.strip() or ended is None:
-            what = "it ended early" if whole.strip() else f"it is empty (finish_reason {ended})"
+        something = bool(visible(whole).strip())
+        if not something or ended in _BROKEN_OFF:
+            what = f"it ended early (finish_reason {ended})" if something else f"it is empty (finish_reason {ended})"
             return Unwritten("what it sent is no answer", what, charged=True, text=whole)
         read, wrote = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
         return Written(whole, model or self.model, read, wrote, cut=ended == "length")
 
-    def _left_out(self, refusal: str) -> bool:
-        """Leave out a parameter that the service says it does not know, or name it otherwise; tell whether one was."""
-        for name in list(self._optional):
-            if name in refusal:
-                value = self._optional.pop(name)
-                if name == "max_tokens" and "max_completion_tokens" in refusal:
-                    self._optional["max_completion_tokens"] = value
-                elif name == "max_completion_tokens":
-                    self._optional["max_tokens"] = value
-                return True
+
+def _left_out(optional: dict[str, Any], refusal: str) -> bool:
+    """Leave out a parameter that the service says it does not know, or name it otherwise; tell whether one was."""
+    if _TOO_MUCH.search(refusal):
         return False
+    for name in list(optional):
+        if name in refusal:
+            value = optional.pop(name)
+            if name == "max_tokens" and "max_completion_tokens" in refusal:
+                optional["max_completion_tokens"] = value
+            elif name == "max_completion_tokens":
+                optional["max_tokens"] = value
+            return True
+    return False
 
 
 class _Spoken:

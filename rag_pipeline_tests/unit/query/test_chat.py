@@ -80,6 +80,35 @@ def test_a_parameter_that_a_service_refuses_is_left_out_from_then_on(service: Ch
     assert service.asked[-1].body.get("max_completion_tokens", service.asked[-1].body.get("max_tokens")) == 800
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "'max_tokens' or 'max_completion_tokens' is too large: 800. This model's maximum context length is 4096 tokens "
+        "and your request has 3900 input tokens",
+        "This model's maximum context length is 4096 tokens. Please reduce max_tokens or the length of the messages.",
+    ],
+)
+def test_one_question_that_is_too_long_takes_no_bound_from_the_next(service: ChatServer, refusal: str) -> None:
+    chat = model(service)
+    service.answers = lambda asked: error(400, refusal)
+    came, _ = written(chat)
+    assert isinstance(came, Unwritten)
+    assert came.because == "it refused the request"
+    assert len(service.asked) == 1
+    service.answers = lambda asked: Reply(["yes"])
+    written(chat)
+    assert service.asked[-1].body["max_tokens"] == 800
+
+
+def test_what_is_left_out_in_vain_is_sent_again(service: ChatServer) -> None:
+    chat = model(service)
+    service.answers = lambda asked: error(400, "temperature: the model is being loaded")
+    written(chat)
+    service.answers = lambda asked: Reply(["yes"])
+    written(chat)
+    assert service.asked[-1].body["temperature"] == 0
+
+
 def test_a_service_that_refuses_everything_is_not_asked_for_ever(service: ChatServer) -> None:
     service.answers = lambda asked: error(400, "max_tokens max_completion_tokens temperature stream_options")
     came, _ = written(model(service))
@@ -104,6 +133,14 @@ def test_a_busy_service_is_asked_again_while_there_is_time(service: ChatServer) 
         (Reply(["half an "], finish_reason=None, usage=None), "what it sent is no answer", True),
         (Reply([" \n"]), "what it sent is no answer", True),
         (Reply(finish_reason="content_filter"), "what it sent is no answer", True),
+        (Reply(["half an "], finish_reason="content_filter"), "what it sent is no answer", True),
+        (Reply(["half an "], finish_reason="tool_calls"), "what it sent is no answer", True),
+        (Reply(["\u200b\u2060"]), "what it sent is no answer", True),
+        (
+            Reply(events=b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n'),
+            "what it sent is no answer",
+            True,
+        ),
         (Reply(events=b"data: {broken\n\n"), "what it sent is no answer", True),
         (Reply(events=b"data: [1]\n\ndata: [DONE]\n\n"), "what it sent is no answer", True),
         (Reply(events=b'data: {"error": {"message": "out of memory"}}\n\n'), "what it sent is no answer", True),
@@ -133,6 +170,11 @@ def test_nobody_there_is_nothing_charged(service: ChatServer) -> None:
 
 def test_a_model_that_disregards_its_bound_is_stopped(service: ChatServer) -> None:
     service.answers = lambda asked: Reply(["word " * 20] * 10_000)
+    came, pieces = written(model(service, answer_tokens=16))
+    assert isinstance(came, Written)
+    assert came.cut
+    assert len("".join(pieces)) < 1_000
+    service.answers = lambda asked: Reply(["word " * 1_000_000])
     came, pieces = written(model(service, answer_tokens=16))
     assert isinstance(came, Written)
     assert came.cut
