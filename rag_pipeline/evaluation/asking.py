@@ -88,5 +88,6 @@ def _result(
         seconds=seconds,
         gone=gone.get(question.id, ()),
         evidence=None if hits is None else hits.evidence.score,
+        reranked=hits is not None and hits.reranked,
         answered=answered,
     )

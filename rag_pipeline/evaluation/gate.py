@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import Connection
 
 from rag_pipeline.embeddings import Embedder
-from rag_pipeline.errors import PermanentError
+from rag_pipeline.errors import PermanentError, TransientError
 from rag_pipeline.evaluation.asking import search_all
 from rag_pipeline.evaluation.baseline import Baseline, baseline_of
 from rag_pipeline.evaluation.candidate import QuestionVectors, candidate, trial
@@ -138,6 +138,9 @@ class RetrievalGate:
         max_drop = self._settings.evaluation.max_drop
         self._judgement = judge(connection, generation, index, self._golden, self._baseline, max_drop)
         verdict = self._judgement.verdict
+        if self._settings.retrieval.rerank and (unranked := self._judgement.evaluation.unranked):
+            self._judgement = None
+            raise TransientError(f"{outcome}, because nothing can be said of how it would be searched: {unranked}")
         if not verdict.passed:
             raise GateClosed(
                 f"{outcome}, because it would be searched worse than the baseline allows: {verdict.explained()}. "

@@ -59,6 +59,8 @@ def measure(
         keep_days = settings.workspace.keep_days
         evaluation_id = record(connection, "eval", questions, evaluation, verdict, asked.number, keep_days)
     notes = () if before is None else _notes(before, evaluation)
+    if settings.retrieval.rerank and (unranked := evaluation.unranked):
+        notes = (*notes, unranked)
     return Measured(evaluation, verdict, best_threshold(evaluation.results), notes, evaluation_id)
 
 

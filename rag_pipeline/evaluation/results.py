@@ -46,7 +46,7 @@ class Result:
 
     `found` are the hits in order, as ``source:document > heading``, and `chunks` their chunk_ids; `places` are what was
     expected and is there, and `ranks` at which hit each of them stands. `evidence` is how strong the search says that
-    its find is.
+    its find is; `reranked`, whether a cross-encoder had a part in it.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Result:
     seconds: float
     gone: tuple[Gone, ...] = ()
     evidence: float | None = None
+    reranked: bool = False
     answered: Answered | None = None
 
 
@@ -84,6 +85,17 @@ class Evaluation:
     def gone(self) -> tuple[Gone, ...]:
         """What cannot be found any more, and is no fault of the search."""
         return tuple(gone for result in self.results for gone in result.gone)
+
+    @property
+    def unranked(self) -> str | None:
+        """Say how many questions were not re-ranked, where re-ranking is on; None when all were."""
+        found = [result for result in self.results if result.found]
+        missed = sum(not result.reranked for result in found)
+        return (
+            f"{missed} of {len(found)} questions were not re-ranked, though they ought to be: see the log"
+            if missed
+            else None
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return the figures of the whole: means (None where no question has the score), seconds, tokens, dollars."""

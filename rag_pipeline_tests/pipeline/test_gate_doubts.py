@@ -11,6 +11,7 @@ from rag_pipeline.errors import TransientError
 from rag_pipeline.evaluation import GoldenSet
 from rag_pipeline.evaluation.candidate import trial
 from rag_pipeline.evaluation.gate import GateClosed
+from rag_pipeline.evaluation.measure import measure
 from rag_pipeline.evaluation.run import evaluate_unpublished
 from rag_pipeline.index.generations import use_generation
 from rag_pipeline.migration import Migration
@@ -119,3 +120,14 @@ def test_to_measure_a_generation_that_is_built_keeps_no_refresh_and_no_other_mea
             measured = pool.submit(evaluate_unpublished, handbook.settings, golden, 2)
             assert measured.result(timeout=30)[0].means["recall_at_10"] == 1
             assert pool.submit(handbook.pipeline.refresh, "handbook").result(timeout=30).added == 1
+
+
+def test_what_was_not_re_ranked_is_not_judged(handbook: Handbook) -> None:
+    broken = {"rerank": True, "rerank_url": "http://127.0.0.1:9/rerank", "rerank_seconds": 1}
+    settings = handbook.settings.model_copy(update={"retrieval": handbook.settings.retrieval.model_copy(update=broken)})
+    handbook.world.documents["new.md"] = Entry("# New\n\nSomething else.\n", PUBLIC)
+    with pytest.raises(TransientError, match=r"source handbook: nothing was published.*16 of 16 questions.*re-ranked"):
+        ScriptedPipeline(settings, {"handbook": handbook.world}).refresh("handbook")
+    assert handbook.evaluations() == []
+    measured = measure(settings, settings.folder / "golden.jsonl", None, 0, answers=False)
+    assert measured.notes == ("16 of 16 questions were not re-ranked, though they ought to be: see the log",)
