@@ -48,5 +48,7 @@ comment on function rag.log_query(text, text[], text, int, text[], text[], float
     is 'Writes down a question that a caller with these principals asked, and what was found.';
 revoke all on function rag.pseudonym(text[]), rag.only_chunk_ids(text[]),
     rag.log_query(text, text[], text, int, text[], text[], float8, boolean, boolean) from public;
+-- Not to rag_writer: who reads the log and writes a name into it sees which pseudonym the name has.
+revoke all on function rag.log_query(text, text[], text, int, text[], text[], float8, boolean, boolean) from rag_writer;
 grant execute on function rag.log_query(text, text[], text, int, text[], text[], float8, boolean, boolean)
-    to rag_reader, rag_writer;
+    to rag_reader;
