@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
+from psycopg import Connection
 
 from rag_pipeline.database.connection import connect
 from rag_pipeline.embeddings import Embedder, Vector
@@ -18,7 +19,8 @@ from rag_pipeline.migration import Migration
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
-from rag_pipeline_tests.pipeline.test_evaluation_gate import PUBLIC, TOPICS, Handbook
+from rag_pipeline_tests.comparison import published_rows
+from rag_pipeline_tests.pipeline.test_evaluation_gate import PUBLIC, TOPICS, Handbook, page
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline
 
 SMITHS = Access.of(["group:smiths"])
@@ -131,3 +133,45 @@ def test_what_was_not_re_ranked_is_not_judged(handbook: Handbook) -> None:
     assert handbook.evaluations() == []
     measured = measure(settings, settings.folder / "golden.jsonl", None, 0, answers=False)
     assert measured.notes == ("16 of 16 questions were not re-ranked, though they ought to be: see the log",)
+
+
+def test_nothing_stays_of_a_closed_gate_or_of_a_session_that_dies_while_it_is_asked(
+    handbook: Handbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> list[Any]:
+        with handbook.pipeline.connected() as connection:
+            queries = (
+                "select revision, snapshot_id, confirmed_id, failure from rag.generation_sources",
+                "select count(*), max(refresh_id) from rag.refreshes",
+                "select count(*) from rag.tombstones",
+                "select count(*) from rag.quarantine",
+                "select count(*) from rag.snapshots where manifest is not null",
+            )
+            return [published_rows(connection), *(connection.execute(query).fetchall() for query in queries)]
+
+    def dying(connection: Connection[Any], *_: Any) -> None:
+        with connect(handbook.settings, role=None) as administrator:
+            administrator.execute("select pg_terminate_backend(%s)", (connection.info.backend_pid,))
+        connection.execute("select 1")
+
+    before = state()
+    handbook.world.documents["new.md"] = Entry("# New\n\nSomething else.\n", PUBLIC)
+    handbook.world.documents["broken.md"] = Entry("", PUBLIC, readable=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("rag_pipeline.evaluation.gate.judge", dying)
+        with pytest.raises(TransientError, match="went away"):
+            handbook.pipeline.refresh("handbook")
+    assert state() == before
+    assert handbook.evaluations() == []
+
+    spoil(handbook)
+    for _ in range(2):
+        with pytest.raises(GateClosed):
+            handbook.pipeline.refresh("handbook")
+        assert state() == before
+    # What it was closed for is put right.
+    for topic in TOPICS[:3]:
+        handbook.world.documents[f"{topic}.md"] = Entry(page(topic), PUBLIC)
+    published = handbook.pipeline.refresh("handbook")
+    assert (published.added, published.quarantined, published.changed) == (1, 1, 0)
+    assert [row["passed"] for row in handbook.evaluations()] == [False, False, True]
