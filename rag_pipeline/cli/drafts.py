@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,8 +223,16 @@ def _writer(settings: "Settings") -> "Callable[[Unasked], str | None]":
 
 
 def _append(file: Path, lines: "Sequence[dict[str, Any]]") -> None:
-    with file.open("a", encoding="utf-8") as opened:
-        opened.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    """Append lines to a file, whose last line an editor may have left without an end."""
+    from rag_pipeline.errors import ConfigurationError
+
+    try:
+        with file.open("ab+") as opened:
+            if opened.seek(0, SEEK_END) and opened.seek(-1, SEEK_END) and opened.read() != b"\n":
+                opened.write(b"\n")
+            opened.writelines(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+    except OSError as error:
+        raise ConfigurationError(f"the drafts cannot be written: {error}") from error
 
 
 def _next_step(found: "Sequence[Draft]", to: Path | None) -> Iterator[str]:

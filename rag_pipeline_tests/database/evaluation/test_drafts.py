@@ -134,6 +134,10 @@ def test_drafts_become_a_golden_set_and_are_proposed_once(folder: Path) -> None:
     assert [line["id"].partition("-")[0] for line in lines] == ["asked", "section", "section", "section"]
     assert documents([{"line": line} for line in lines]) == {"boiler.md", "pump.md", "valve.md", "gauge.md"}
     assert drafts("--as public --to drafts.jsonl") == []
+    # Editors need not leave a line end behind.
+    Path("edited.jsonl").write_text(json.dumps(lines[0]))
+    assert len(drafts("--as public --to edited.jsonl")) == 3
+    assert len(read_golden_set(Path("edited.jsonl"), drafts=True)) == 4
     Path("golden.jsonl").write_text("".join(json.dumps({**line, "draft": False}) + "\n" for line in lines))
     assert len(read_golden_set(Path("golden.jsonl"))) == 4
     figures = json.loads(run("eval --set golden.jsonl --json --no-answers").stdout)
