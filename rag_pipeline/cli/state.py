@@ -21,8 +21,9 @@ _STATUS = {
     "withheld": "withheld",
     "quarantined": "quarantined",
     "pinned_snapshot": "held at snapshot",
+    "gate_closed_since": "gate closed since",
 }
-_ONLY_IF_ANY = ("oldest_unpublished_change", "withheld", "quarantined", "pinned_snapshot")
+_ONLY_IF_ANY = ("oldest_unpublished_change", "withheld", "quarantined", "pinned_snapshot", "gate_closed_since")
 _NEVER_REFRESHED = {
     "documents": 0,
     "chunks": 0,
@@ -32,6 +33,7 @@ _NEVER_REFRESHED = {
     "quarantined": 0,
     "withheld": 0,
     "pinned_snapshot": None,
+    "gate_closed_since": None,
 }
 _QUARANTINE = {
     "source": "source",
@@ -80,6 +82,8 @@ def _attention(row: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: is in the index, but not in rag.toml"
     elif row["pinned_snapshot"]:
         yield f"{name}: is held at a snapshot; let it go on: rag-pipeline rollback --source {name} --to latest"
+    elif row["gate_closed_since"]:
+        yield f"{name}: the gate is closed; see what fell, and what to do: rag-pipeline refresh --source {name}"
     elif row["stale"]:
         yield f"{name}: is stale; bring it up to date: rag-pipeline refresh --source {name}"
 

@@ -1,6 +1,7 @@
 -- name: freshness
 -- How fresh and how large every source is.
-select source, type, documents, chunks, as_of, stale, oldest_unpublished_change, quarantined, withheld, pinned_snapshot
+select source, type, documents, chunks, as_of, stale, oldest_unpublished_change, quarantined, withheld, pinned_snapshot,
+    gate_closed_since
 from rag.freshness
 order by source
 

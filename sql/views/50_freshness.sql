@@ -29,6 +29,17 @@ unreadable as (
     from rag.quarantine
     join live using (generation)
     group by source
+),
+closed as (
+    select evaluations.source, min(evaluations.at) as since
+    from rag.evaluations
+    join live using (generation)
+    where evaluations.purpose = 'refresh' and not evaluations.passed and not exists (
+        select from rag.refreshes
+        where refreshes.source = evaluations.source and refreshes.generation = evaluations.generation
+          and refreshes.published_at > evaluations.at
+    )
+    group by evaluations.source
 )
 select
     sources.source,
@@ -37,16 +48,18 @@ select
     coalesce(counted.chunks, 0) as chunks,
     confirmations.as_of,
     coalesce(confirmations.stale, true) as stale,
-    least(waiting.since, unreadable.since) as oldest_unpublished_change,
+    least(waiting.since, unreadable.since, closed.since) as oldest_unpublished_change,
     coalesce(unreadable.quarantined, 0) as quarantined,
     coalesce(waiting.withheld, 0) as withheld,
     coalesce(stands.revision, 0) as revision,
-    sources.pinned_snapshot
+    sources.pinned_snapshot,
+    closed.since as gate_closed_since
 from rag.sources
 left join counted using (source)
 left join rag.confirmations using (source)
 left join waiting using (source)
 left join unreadable using (source)
+left join closed using (source)
 left join (rag.generation_sources as stands join live using (generation)) on stands.source = sources.source;
 comment on view rag.freshness is 'Per source: size, the time it was last confirmed complete, and the oldest change that is not published.';
 grant select on rag.freshness to rag_analyst, rag_writer;
