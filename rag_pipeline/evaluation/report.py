@@ -17,7 +17,7 @@ from rag_pipeline.evaluation.retrieval import DEPTH
 from rag_pipeline.money import dollars
 
 _WIDTH = 40
-_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<|~"})
+_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<|~&"})
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>
@@ -71,7 +71,8 @@ def markdown(evaluation: Evaluation, verdict: Verdict | None, threshold: Thresho
         lines += [*_changes("Questions that fell", verdict.fell), *_changes("Questions that rose", verdict.rose)]
         for title, ids in (("Not in the baseline", verdict.new), ("In the baseline alone", verdict.missing)):
             if ids:
-                lines += [f"## {title}", "", ", ".join(_plain(id) for id in ids), ""]
+                # No id begins the line, where it might be the sign of a heading or a list.
+                lines += [f"## {title}", "", f"By id: {', '.join(_plain(id) for id in ids)}", ""]
     lines += _missed(evaluation.results)
     if evaluation.gone:
         rows = ((each.question, each.place, each.why) for each in evaluation.gone)

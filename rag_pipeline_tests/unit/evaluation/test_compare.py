@@ -1,5 +1,6 @@
 """Two runs compared question by question, the file between them, and the report about them."""
 
+import html
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.evaluation.answers import Threshold
@@ -17,6 +19,7 @@ from rag_pipeline.evaluation.report import markdown, write_report
 from rag_pipeline.evaluation.results import METRICS, RETRIEVAL, Evaluation, Gone
 from rag_pipeline_tests.unit.evaluation.results import evaluation, result
 
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 SHARE = st.integers(0, 1000).map(lambda number: number / 1000) | st.sampled_from((1 / 3, 2 / 3, 5 / 7, 1 / 1.585))
 RUNS = st.dictionaries(
     st.text("abc-é", min_size=1, max_size=4), st.dictionaries(st.sampled_from(METRICS), SHARE), min_size=1, max_size=8
@@ -128,7 +131,7 @@ def test_a_report_says_all_of_it_and_nothing_in_it_is_markup(tmp_path: Path) -> 
     good, gone = result("b", {"mrr": 1.0}, evidence=0.9), result("x|y", {"abstention": 1}, (sign,))
     run = Evaluation((result("a", {"mrr": 0.0}), good, gone), "model")
     verdict = compare({"a": {"mrr": 1.0}, "b": {"mrr": 0.5}, "old": {"mrr": 1.0}}, run, 0.02)
-    text = markdown(run, verdict, Threshold(0.8, 0.9, 0.7), datetime(2026, 1, 2, tzinfo=UTC))
+    text = markdown(run, verdict, Threshold(0.8, 0.9, 0.7), AT)
     for heading in ("Figures", "Where the first expected place stands", "Questions that fell", "Questions that rose"):
         assert f"## {heading}\n" in text
     for heading in ("In the baseline alone", "Not found at all", "Gone, and not counted", "When to abstain"):
@@ -146,3 +149,15 @@ def test_a_report_says_all_of_it_and_nothing_in_it_is_markup(tmp_path: Path) -> 
     assert (tmp_path / "r.md").read_text("utf-8").startswith("# Evaluation\n")
     with pytest.raises(ConfigurationError, match="the report cannot be written"):
         write_report(tmp_path / "no" / "r.md", run, None, None)
+
+
+@given(st.text("\\`*_[]<>|~&#+-=.!$:;\"'()1amp \n", min_size=1, max_size=12).filter(str.strip))
+@settings(max_examples=200, deadline=None)
+def test_what_a_report_quotes_is_read_as_it_was_said(said: str) -> None:
+    """In a cell of a table, and in a list of ids."""
+    page = MarkdownIt("commonmark").enable("table")
+    report = markdown(evaluation({said: {"mrr": 0.0}}), compare({}, evaluation({said: {}}), 0), None, AT)
+    shown = html.escape(" ".join(said.split())).replace("&#x27;", "'")
+    rendered = page.render(report)
+    assert f"<td>{shown}</td>" in rendered
+    assert f"<p>By id: {shown}</p>" in rendered
