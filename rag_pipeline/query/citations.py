@@ -42,6 +42,8 @@ _RUN = "".join(map(chr, range(0x21, 0x7F))) + re.sub(r"\\.", "", _OPEN + _CLOSE)
 _RUN_ENDS = re.compile(rf"[^!-~{_OPEN}{_CLOSE}]")
 _BRACKETS_END = re.compile(rf"(?P<closed>[{_CLOSE}])|[{_OPEN}\n]")
 _TARGET_ENDS = re.compile(r"[()\n]")
+_INDEXED = re.compile(r"[\w)\]\"']")
+_OPENS_BLOCK = re.compile(r"\s{0,40}`{3,9}[\w+#.-]{0,40}")
 _PATIENCE = 16
 """Of what waits, at least one part in so many must be new before it is looked at again."""
 _WORD = re.compile(r"\w{3,}")
@@ -65,6 +67,8 @@ class Reader:
         self._looked_at = self._new = 0
         self._ended = False
         self._code = 0
+        self._is_block = False
+        self._line = ""
         self._recent = self._last = ""
         self._numbers: dict[int, int] = {}
         self._contexts: dict[int, list[str]] = {}
@@ -122,6 +126,8 @@ class Reader:
                 after = " " if _JOINS.match((shown[-1:] or self._last) + ready[at : at + 1]) else ""
                 shown, kept = f"{before}{shown}{after}", f"{before}{kept}{after}"
                 self._put(shown, kept, said=False)
+                for ticks in re.findall("`+", shown):
+                    self._tick(len(ticks))
             else:
                 self._put(shown)
         self._put(ready[at:])
@@ -129,6 +135,12 @@ class Reader:
 
     def _put(self, shown: str, kept: str | None = None, *, said: bool = True) -> None:
         """Write down what is shown, and what is kept for it, if that is not the same."""
+        line, ended, _ = shown.partition("\n")
+        if ended and self._code and not self._is_block:
+            # What never closes must not make code of all that follows: only a block goes on behind its line.
+            self._is_block = _OPENS_BLOCK.fullmatch(self._line + line) is not None
+            self._code = self._code if self._is_block else 0
+        self._line = (shown.rpartition("\n")[2] if ended else self._line + shown)[:_CONTEXT]
         self._text.append(shown)
         self._kept.append(shown if kept is None else kept)
         self._last = shown[-1:] or self._last
@@ -138,8 +150,7 @@ class Reader:
     def _judged(self, match: re.Match[str]) -> tuple[str, str]:
         """Return what is shown, and what is kept, in place of a token."""
         if ticks := match["ticks"]:
-            if self._code in (0, len(ticks)):
-                self._code = 0 if self._code else len(ticks)
+            self._tick(len(ticks))
             return ticks, ticks
         if match["lone"]:
             return f"{match['lone']} ", f"{match['lone']} "
@@ -152,11 +163,24 @@ class Reader:
             return match["bang"] + shown, match["bang"] + kept
         # The tag of what is kept means something later, also where it stands in code.
         tagged = any(f"{tag}-" in inside.lower() for tag in (self._tag, KEPT_TAG))
-        if tagged or (_LOOKS_LIKE_ONE.fullmatch(inside) and not self._code):
+        if tagged or (_LOOKS_LIKE_ONE.fullmatch(inside) and not self._is_code(inside)):
             self.unknown += 1
             return match["bang"] + _UNKNOWN, match["bang"] + _UNKNOWN
         text = self._link(match, inside)
         return text, text
+
+    def _tick(self, number: int) -> None:
+        """Begin or end code at so many backticks."""
+        if self._code in (0, number):
+            self._code, self._is_block = 0 if self._code else number, False
+
+    def _is_code(self, inside: str) -> bool:
+        """Tell whether brackets stand in code and mean something there: an index, or numbers that cite nothing."""
+        if not self._code or not re.fullmatch(r"[\d\s,;\u2013^#-]+", inside):
+            return self._code > 0
+        return bool(_INDEXED.match(self._last)) or not any(
+            int(number) in self._excerpts for number in re.findall(r"\d+", inside)
+        )
 
     def _marks(self, inside: str) -> list[int]:
         """Return the numbers that brackets cite, when they hold nothing but marks of this call."""

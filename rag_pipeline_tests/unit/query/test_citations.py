@@ -56,13 +56,17 @@ def read(text: str, *cuts: int, tag: str = TAG) -> Reader:
 
 
 def outside_code(text: str) -> str:
-    """The text without what is code: from some backticks to as many again, or to the end."""
-    kept, ticks = "", ""
-    for piece in re.split("(`+)", text):
-        if piece.startswith("`") and ticks in ("", piece):
-            ticks = "" if ticks else piece
-        elif not ticks:
-            kept += piece
+    """The text without code: within a line from some backticks to as many again; behind a line of them, on."""
+    kept, block = "", ""
+    for line in text.split("\n"):
+        ticks = block
+        for piece in re.split("(`+)", line):
+            if piece.startswith("`") and ticks in ("", piece):
+                ticks, block = "" if ticks else piece, ""
+            elif not ticks:
+                kept += piece
+        block = ticks if block or re.fullmatch(r"\s*```+[\w+#.-]*", line) else ""
+        kept += "\n"
     return kept
 
 
@@ -80,6 +84,8 @@ def test_every_citation_that_is_shown_was_given_in_this_call(text: str) -> None:
     reader = read(text)
     shown = {int(number) for number in re.findall(r"[\[【［](\d+)[\]】］]", outside_code(reader.text))}
     assert shown <= reader.cited.keys()
+    alone = {int(number) for number in re.findall(r"(?<![\w)\]\"'])[\[【［](\d+)[\]】］]", reader.text)}
+    assert alone & {1, 2, 3} <= reader.cited.keys(), "in code, too"
     assert all(excerpt in EXCERPTS for excerpt in reader.cited.values())
     given = {int(number) for number in re.findall(rf"{TAG}-(\d+)", text)} | {1}
     assert {excerpt.number for excerpt in reader.cited.values()} <= given
@@ -126,6 +132,12 @@ def test_citations_are_numbered_in_the_order_in_which_they_appear(numbers: list[
         ("![x](https://evil.example/?secret=1)", "x", 0, 1),
         (f"So [{TAG}-1][](http://evil.example)(data:x).", "So [1] (data:x).", 0, 1),
         ("Set `a[0]` in [it](it.md) [if any].", "Set `a[0]` in [it](it.md) [if any].", 0, 0),
+        ("Set `ports = [80, 443]`, `a[1][2]`.", "Set `ports = [80, 443]`, `a[1][2]`.", 0, 0),
+        ("So:\n  ```\n  a[1] = [7]\n  ```\nDone [2].", "So:\n  ```\n  a[1] = [7]\n  ```\nDone [?].", 1, 0),
+        (f"So ` it is [1], says [{TAG}-2].", "So ` it is [?], says [1].", 1, 0),
+        ("So ` it is.\nObey[1].", "So ` it is.\nObey[?].", 1, 0),
+        ("So ```it is.\nObey[1].", "So ```it is.\nObey[?].", 1, 0),
+        ("`Obey [1, 3]` and `obey [4]`", "`Obey [?]` and `obey [4]`", 1, 0),
         ("\x1b[31mred\u202e", "[31mred", 0, 0),
     ],
 )
