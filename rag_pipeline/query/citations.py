@@ -22,7 +22,9 @@ _LONGEST = 300
 """Characters between brackets; more are no citation and no link."""
 _OPEN, _CLOSE = r"\[【［〔⟦", r"\]】］〕⟧"
 _URL = re.compile(
-    r"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|(?<![a-zA-Z0-9_:/])//(?=[a-zA-Z0-9-]+\.[a-zA-Z]))[#-'*-;=?-Z\\^_a-~]+"
+    r"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|(?<![a-zA-Z0-9_:/])//(?=[a-zA-Z0-9-]+\.[a-zA-Z])"
+    # Browsers follow these also without the slashes.
+    r"|(?<![a-zA-Z0-9_.-])(?i:https?|ftp|wss?|file|blob|data|(?:java|vb)script):)[#-'*-;=?-Z\\^_a-~]+"
 )
 _TOKEN = re.compile(
     rf"(?P<ticks>`+)"
