@@ -63,7 +63,7 @@ def best_threshold(results: Sequence[Result]) -> Threshold | None:
     if not answerable or not others:
         return None
     seen = sorted({evidence for evidence in (*answerable, *others) if evidence is not None})
-    steps = [seen[0], *((low + high) / 2 for low, high in pairwise(seen)), seen[-1] + 0.001]
+    steps = [seen[0], *(_between(low, high) for low, high in pairwise(seen)), seen[-1] + 0.001]
     tried = [
         Threshold(
             step,
@@ -75,3 +75,9 @@ def best_threshold(results: Sequence[Result]) -> Threshold | None:
     most = max(each.answered + each.declined for each in tried)
     best = [each for each in tried if each.answered + each.declined >= most - 1e-9]
     return best[len(best) // 2]
+
+
+def _between(low: float, high: float) -> float:
+    """Return the middle of two numbers, or the higher one where there is none above the lower."""
+    middle = (low + high) / 2
+    return middle if middle > low else high

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from rag_pipeline.evaluation.answers import score_answer
 from rag_pipeline.evaluation.golden import Question
 from rag_pipeline.evaluation.results import Answered, Gone, Result
-from rag_pipeline.evaluation.retrieval import DEPTH, place_of, ranks, score_hits
+from rag_pipeline.evaluation.retrieval import DEPTH, counting, place_of, ranks, score_hits, with_twins
 from rag_pipeline.progress import Progress, silent
 from rag_pipeline.query import Answer, Caller, Hits, Index
+from rag_pipeline.query.hits import Found
 
 
 def search_all(
@@ -29,10 +31,18 @@ def search_all(
         hits[question.id] = index.search(question.text, caller=Caller(*question.caller), k=DEPTH)
         seconds[question.id] = time.monotonic() - started
         progress("questions", number, len(asked))
-    scores = score_hits(asked, hits)
+    alike = {question.id: _alike(index, question, hits[question.id]) for question in asked}
+    scores = score_hits(asked, {each.id: counting(each.expected, alike[each.id]) for each in asked})
     concerned = [question for question in questions if question.expected or gone.get(question.id)]
     return [
-        _result(question, gone, scores.get(question.id, {}), hits.get(question.id), seconds.get(question.id, 0.0))
+        _result(
+            question,
+            gone,
+            scores.get(question.id, {}),
+            hits.get(question.id),
+            alike.get(question.id, []),
+            seconds.get(question.id, 0.0),
+        )
         for question in concerned
     ]
 
@@ -51,8 +61,10 @@ def answer_all(
     for number, question in enumerate(questions, 1):
         answers.append(index.answer(question.text, caller=Caller(*question.caller), k=DEPTH))
         progress("questions", number, len(questions))
-    hits = {question.id: answer.hits for question, answer in zip(questions, answers, strict=True)}
-    found = score_hits(questions, hits)
+    alike = {
+        question.id: _alike(index, question, answer.hits) for question, answer in zip(questions, answers, strict=True)
+    }
+    found = score_hits(questions, {each.id: counting(each.expected, alike[each.id]) for each in questions})
     results: list[Result] = []
     for question, answer in zip(questions, answers, strict=True):
         scored = question.expected or not gone.get(question.id)
@@ -64,8 +76,13 @@ def answer_all(
             answer.tokens,
             answer.cost_usd,
         )
-        results.append(_result(question, gone, scores, answer.hits, answer.seconds, answered))
+        results.append(_result(question, gone, scores, answer.hits, alike[question.id], answer.seconds, answered))
     return results, answers
+
+
+def _alike(index: Index, question: Question, hits: Hits) -> list[tuple[Found, ...]]:
+    """Return the hits of a question, each with the twins that count."""
+    return with_twins(question.expected, hits, partial(index.window, caller=Caller(*question.caller)))
 
 
 def _result(
@@ -73,6 +90,7 @@ def _result(
     gone: Mapping[str, tuple[Gone, ...]],
     scores: Mapping[str, float],
     hits: Hits | None,
+    alike: Sequence[tuple[Found, ...]],
     seconds: float,
     answered: Answered | None = None,
 ) -> Result:
@@ -84,7 +102,7 @@ def _result(
         found=tuple(place_of(hit) for hit in found),
         chunks=tuple(hit.chunk_id for hit in found),
         places=tuple(str(place) for place in question.expected),
-        ranks=ranks(question.expected, found),
+        ranks=ranks(question.expected, alike),
         seconds=seconds,
         gone=gone.get(question.id, ()),
         evidence=None if hits is None else hits.evidence.score,

@@ -182,3 +182,10 @@ def test_nothing_stays_of_a_closed_gate_or_of_a_session_that_dies_while_it_is_as
     assert (published.added, published.changed) == (1, 0)
     assert not closed()
     assert [row["passed"] for row in handbook.evaluations()] == [False, False, True]
+
+
+def test_a_copy_of_what_is_expected_hides_nothing(handbook: Handbook) -> None:
+    documents = handbook.world.documents
+    for topic in TOPICS:
+        documents[f"a-copy-of-{topic}.md"] = Entry(documents[f"{topic}.md"].text, PUBLIC)
+    assert handbook.pipeline.refresh("handbook").added == len(TOPICS)

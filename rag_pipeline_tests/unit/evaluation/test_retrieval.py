@@ -1,14 +1,16 @@
 """What hits are worth: worked out by hand, and laws that hold for any hits."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.evaluation.golden import Expected, Question
-from rag_pipeline.evaluation.retrieval import ranking, ranks, score_hits
+from rag_pipeline.evaluation.retrieval import counting, ranking, ranks, score_hits, with_twins
 from rag_pipeline.query import Hit
+from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline_tests.unit.evaluation.hits import hit
 
 A, B = Expected("docs", "a.md"), Expected("docs", "b.md", ("B", "Part"))
@@ -27,7 +29,7 @@ def scores(expected: tuple[Expected, ...], hits: list[Hit]) -> dict[str, float]:
 def test_a_place_stands_where_its_first_hit_does_and_its_other_hits_take_no_place() -> None:
     hits = [hit("c.md"), hit("a.md", "A"), hit("a.md", "Z"), hit("b.md", "B"), hit("b.md", "B", "Part", "Deep")]
     assert ranking((A, B), hits) == ["chunk c.md#", "docs:a.md", "chunk b.md#B", "docs:b.md > B > Part"]
-    assert ranks((A, B, Expected("docs", "d.md")), hits) == (2, 5, None)
+    assert ranks((A, B, Expected("docs", "d.md")), [(each,) for each in hits]) == (2, 5, None)
     found = scores((A, B), hits)
     gain = 1 / math.log2(3) + 1 / math.log2(5)
     assert found == pytest.approx({"recall_at_10": 1, "mrr": 0.5, "ndcg_at_10": gain / (1 + 1 / math.log2(3))})
@@ -44,6 +46,27 @@ def test_nothing_found_is_worth_nothing_and_nothing_expected_is_not_scored() -> 
     assert scores((A,), []) == {"recall_at_10": 0, "mrr": 0, "ndcg_at_10": 0}
     assert score_hits([Question("q", "?", ("public",))], {"q": [hit("a.md")]}) == {}
     assert scores((A,), [hit("a.md", source="code")])["mrr"] == 0
+
+
+def test_a_hit_stands_for_the_near_duplicates_that_were_left_out_for_it() -> None:
+    def look_up(chunk_id: str) -> Passage | None:
+        if chunk_id == "gone":
+            return None
+        document, *path = chunk_id.split(">")
+        sections = tuple(
+            Section(tuple(path[:end]), "", end, (0, 1) if end == len(path) else None) for end in (0, len(path))
+        )
+        return Passage(chunk_id, document, "docs", "", "", None, False, sections, 0, 0)
+
+    copy = replace(hit("copy.md", "B"), twins=("gone", "other.md>B", "b.md>B>Part"))
+    alike = with_twins((A, B), [hit("c.md"), copy, hit("a.md", "A")], look_up)
+    assert [[each.document_id for each in group] for group in alike] == [["c.md"], ["copy.md", "b.md"], ["a.md"]]
+    assert ranks((A, B), alike) == (3, 2)
+    assert [each.document_id for each in counting((A, B), alike)] == ["c.md", "b.md", "a.md"]
+    # Where the place itself is hit its copies are not looked up; a hit that meets something is not left out.
+    assert with_twins((A,), [replace(hit("a.md"), twins=("gone",))], lambda _: pytest.fail("looked up")) != []
+    both = with_twins((A, B), [replace(hit("a.md"), twins=("b.md>B>Part",))], look_up)
+    assert [each.document_id for each in counting((A, B), both)] == ["a.md", "b.md"]
 
 
 @given(HITS)
