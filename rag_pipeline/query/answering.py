@@ -34,7 +34,9 @@ class Answering:
         settings = self._settings.answers
         if not hits:
             return not_known(hits, "nothing was found among what this caller may read")
-        if hits.evidence.score < settings.min_evidence:
+        # The default was measured with one model; while another is live, as before a migration, it means nothing.
+        is_bound = hits.evidence.is_measured or "min_evidence" in settings.model_fields_set
+        if is_bound and hits.evidence.score < settings.min_evidence:
             return not_known(hits, "what was found has too little to do with the question")
         if settings.model is None:
             return quoted(hits, "[answers] model names one that writes answers")

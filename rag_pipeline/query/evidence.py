@@ -13,10 +13,12 @@ class Evidence:
 
     `coverage` is the largest share of the question's words, stop words apart, that one of the first ten chunks of
     either search has, title and headings included, from 0 to 1; None: the question has no words, or nothing was found.
+    `is_measured`: the cosines are of the model with which the default bound of the settings was measured.
     """
 
     nearness: float | None = None
     coverage: float | None = None
+    is_measured: bool = True
 
     @property
     def score(self) -> float:

@@ -208,7 +208,7 @@ class Index:
             asked |= {"candidates": max(retrieval.candidates, k), "wanted": wanted}
             as_of, candidates, layers, plans = self._candidates(asked, plan)
             # Not a part of what is explained: no figure of likeness is given out.
-            evidence = Evidence(**layers.pop("evidence"))
+            evidence = Evidence(**layers.pop("evidence"), is_measured=asked["is_measured"])
             hits = self._layered(text, candidates, k, reranker, journal.started(layers, plans), as_of, evidence)
             hits.generation = asked["generation"]
             if len(hits) == k or len(candidates) < wanted or wanted == everything:
@@ -244,6 +244,8 @@ class Index:
     def _asked(self, text: str, caller: Caller, filters: Filters) -> dict[str, Any]:
         from pgvector import HalfVector
 
+        from rag_pipeline.settings.answers import is_measured
+
         retrieval = self._settings.retrieval
         live = self._sessions.live
         return filters.parameters | {
@@ -251,6 +253,7 @@ class Index:
             "generation": live.generation,
             "vector": HalfVector(self._models.of(live, self._sessions.sample).embed_query(text)),
             "model": live.model,
+            "is_measured": is_measured(live.embedding),
             "principals": list(caller.principals),
             "fusion": retrieval.fusion,
             "vector_weight": retrieval.vector_weight,

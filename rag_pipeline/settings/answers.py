@@ -1,7 +1,8 @@
 """The section of rag.toml that says who writes answers, from how much, and when nobody does."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -11,6 +12,11 @@ MEASURED_WITH = "BAAI/bge-small-en-v1.5"
 """The embedding model whose cosines the default of `min_evidence` was measured with; those of others differ."""
 
 _Price = Annotated[Decimal, Field(ge=0)]
+
+
+def is_measured(embedding: Mapping[str, Any]) -> bool:
+    """Tell whether it is that model which a section ``[embedding]`` means, as it is written or as a recipe kept it."""
+    return embedding.get("provider", "local") == "local" and embedding.get("model", MEASURED_WITH) == MEASURED_WITH
 
 
 class Answers(Section):

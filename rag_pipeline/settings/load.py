@@ -18,7 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.plugins import SOURCES, plugin, plugins
-from rag_pipeline.settings.answers import MEASURED_WITH, Answers
+from rag_pipeline.settings.answers import Answers, is_measured
 from rag_pipeline.settings.evaluation import Evaluation
 from rag_pipeline.settings.queries import Queries
 from rag_pipeline.settings.sections import (
@@ -81,10 +81,7 @@ class Settings(Section):
         embedding, answers = values.get("embedding", {}), values.get("answers", {})
         if not isinstance(embedding, dict) or not isinstance(answers, dict) or "min_evidence" in answers:
             return values
-        measured = (
-            embedding.get("provider", "local") == "local" and embedding.get("model", MEASURED_WITH) == MEASURED_WITH
-        )
-        return values if measured else {**values, "answers": {**answers, "min_evidence": 0}}
+        return values if is_measured(embedding) else {**values, "answers": {**answers, "min_evidence": 0}}
 
     @model_validator(mode="after")
     def _unique_names(self) -> "Settings":

@@ -10,7 +10,7 @@ import pytest
 from rag_pipeline.database.connection import connect
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
-from rag_pipeline.settings import Answers, Budget, Settings
+from rag_pipeline.settings import Answers, Budget, Embedding, Settings
 from rag_pipeline_tests.chat_server import Asked, ChatServer, Reply, chat_server
 from rag_pipeline_tests.redis_server import needs_redis, redis_server
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
@@ -159,3 +159,18 @@ def test_who_breaks_off_leaves_nothing_behind(wiki: tuple[ScriptedPipeline, Worl
             "and pid <> pg_backend_pid() and state <> 'idle'"
         ).fetchone()
         assert busy == (0,)
+
+
+def test_while_the_live_model_is_another_than_the_settings_say_nothing_is_too_weak_by_its_measure(
+    wiki: tuple[ScriptedPipeline, World],
+) -> None:
+    """As during a migration to the default model: its cosines say nothing of those that the live one has."""
+    settings = wiki[0].settings.model_copy(update={"embedding": Embedding(), "answers": Answers()})
+    question = "are zeppelin pilots paid by the hour or by the mile"
+    with Index.connect(settings) as index:
+        answer = index.answer(question, caller=ANA)
+    assert 0 < answer.hits.evidence.score < settings.answers.min_evidence
+    assert not answer.abstained
+    told = settings.model_copy(update={"answers": Answers(min_evidence=0.75)})
+    with Index.connect(told) as index:
+        assert index.answer(question, caller=ANA).abstained
