@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
 from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
-from rag_pipeline.errors import RagError, StateMoved
+from rag_pipeline.errors import RagError, StateMoved, TransientError
 from rag_pipeline.handover import Chunked
 from rag_pipeline.index.generations import Generation, expect_state
 from rag_pipeline.index.publish import DOCUMENT_TYPES
@@ -30,13 +31,16 @@ def withdrawing(
 ) -> Iterator[None]:
     """Withdraw from readers of the live generation when the block raises what keeps the refresh from being published.
 
-    `working` gives a session on the tables of a generation. What another refresh has overtaken withdraws nothing.
+    `working` gives a session on the tables of a generation. What another refresh has overtaken withdraws nothing, and
+    neither does a database that went away, which would keep this from being written as well: the next refresh mends it.
     """
     try:
         yield
     except StateMoved:
         raise
-    except RagError:
+    except RagError as error:
+        if isinstance(error, TransientError) and isinstance(error.__cause__, psycopg.Error):
+            raise
         with working(chunked.changes.generation) as (connection, generation):
             if generation.state == "live":
                 withdraw(connection, workspace, chunked, generation)
