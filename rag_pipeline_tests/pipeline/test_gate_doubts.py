@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.connection import connect
 from rag_pipeline.embeddings import Embedder, Vector
-from rag_pipeline.errors import TransientError
+from rag_pipeline.errors import PermanentError, TransientError
 from rag_pipeline.evaluation import GoldenSet
 from rag_pipeline.evaluation.candidate import trial
 from rag_pipeline.evaluation.gate import GateClosed
@@ -189,3 +189,23 @@ def test_a_copy_of_what_is_expected_hides_nothing(handbook: Handbook) -> None:
     for topic in TOPICS:
         documents[f"a-copy-of-{topic}.md"] = Entry(documents[f"{topic}.md"].text, PUBLIC)
     assert handbook.pipeline.refresh("handbook").added == len(TOPICS)
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_migration_gives_nothing_back_that_a_closed_gate_has_hidden(handbook: Handbook, follows: bool) -> None:
+    embedding = handbook.settings.embedding.model_copy(update={"dimensions": 96})
+    migration = Migration(handbook.settings.model_copy(update={"embedding": embedding}))
+    migration.pipeline = ScriptedPipeline(migration.pipeline.settings, {"handbook": handbook.world})
+    migration.start()
+    spoil(handbook)
+    del handbook.world.documents["hinge.md"]
+    handbook.world.documents["gasket.md"].access = SMITHS
+    with pytest.raises(GateClosed):
+        handbook.pipeline.refresh("handbook")
+    hidden = found(handbook, "public")
+    with pytest.raises(PermanentError, match="not every source is there"):
+        migration.publish()
+    if follows:
+        migration.start()
+    assert migration.publish(force=not follows).live == 2
+    assert found(handbook, "public") == hidden == {f"{topic}.md" for topic in TOPICS} - {"hinge.md", "gasket.md"}
