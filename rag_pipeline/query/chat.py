@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rag_pipeline.embeddings.openai.client import Connection
 from rag_pipeline.query.plain import visible
+from rag_pipeline.storable import storable
 
 if TYPE_CHECKING:
     from rag_pipeline.settings import Answers
@@ -25,7 +26,7 @@ _CHANGES = 4
 
 _DELAY = 0.5
 _SAID = 200
-"""Characters of an error's words that are logged."""
+"""Characters of an error's words that are logged, and of a model's name."""
 
 _TOKEN_CHARACTERS = 16
 """Characters that a token of an answer has, at most, on average: what writes more disregards its bound."""
@@ -166,7 +167,7 @@ class ChatModel:
             what = f"it ended early (finish_reason {ended})" if something else f"it is empty (finish_reason {ended})"
             return Unwritten("what it sent is no answer", what, charged=True, text=whole)
         read, wrote = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        return Written(whole, model or self.model, read, wrote, cut=ended == "length")
+        return Written(whole, storable(model)[:_SAID] or self.model, read, wrote, cut=ended == "length")
 
 
 def _left_out(optional: dict[str, Any], refusal: str) -> bool:

@@ -13,6 +13,7 @@ from rag_pipeline import __version__
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.query.hits import Layer
 from rag_pipeline.query.tracing import Attribute, Span
+from rag_pipeline.storable import storable
 
 try:
     from opentelemetry import trace
@@ -42,7 +43,7 @@ class OpenTelemetry:
         with opened as current:
             span = _Open(self._tracer, current)
             if self._questions:
-                span.note(question=question)
+                span.note(question=storable(question))
             try:
                 yield span
             except Exception as error:

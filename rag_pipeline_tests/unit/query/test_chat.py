@@ -161,6 +161,15 @@ def test_what_is_no_answer(service: ChatServer, reply: Reply, because: str, char
     assert len(service.asked) == 1
 
 
+def test_what_a_service_calls_itself_can_be_shown(service: ChatServer) -> None:
+    service.answers = lambda asked: Reply(
+        events=event({"delta": {"content": "yes"}, "finish_reason": "stop"}, model="w\ud800" + "x" * 5_000)
+    )
+    came, _ = written(model(service))
+    assert isinstance(came, Written)
+    assert came.model == ("w\ufffd" + "x" * 5_000)[:200]
+
+
 def test_nobody_there_is_nothing_charged(service: ChatServer) -> None:
     chat = ChatModel(Answers.model_validate(service.settings(base_url="http://127.0.0.1:9/v1", seconds=1)), MODEL)
     came, _ = written(chat)

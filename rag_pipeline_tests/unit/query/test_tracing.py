@@ -84,6 +84,14 @@ def test_of_an_error_there_is_its_class_alone(spans: InMemorySpanExporter) -> No
     assert "secret" not in span.to_json()
 
 
+def test_a_question_that_is_no_text_can_still_be_exported(spans: InMemorySpanExporter) -> None:
+    """As a terminal may hand it over; an exporter would lose all spans that it sends along with it."""
+    with OpenTelemetry(questions=True).span("search", "caf\udce9 \0"):
+        pass
+    [span] = spans.get_finished_spans()
+    assert attributes(span) == {"rag.question": "caf\ufffd \ufffd"}
+
+
 def test_questions_of_a_question_lie_below_it(spans: InMemorySpanExporter) -> None:
     traces = OpenTelemetry(False)
     with traces.span("answer", "a"), traces.span("search", "a"):
