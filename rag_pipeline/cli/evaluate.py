@@ -165,8 +165,8 @@ def _rows(summary: Mapping[str, Any], verdict: "Verdict | None") -> Iterator[dic
         if drop := drops.get(metric):
             row |= {
                 "before": f"{drop.before:.3f}",
-                "change": f"{-drop.fallen:+.3f}",
-                "interval": f"{drop.low:+.3f} to {drop.high:+.3f}",
+                "change": f"{-drop.fallen:+z.3f}",
+                "interval": f"{drop.low:+z.3f} to {drop.high:+z.3f}",
             }
         yield row
 

@@ -98,8 +98,8 @@ def _figures(evaluation: Evaluation, verdict: Verdict | None) -> list[str]:
             compared = (
                 (
                     f"{drop.before:.3f}",
-                    f"{-drop.fallen:+.3f}",
-                    f"{drop.low:+.3f} to {drop.high:+.3f}",
+                    f"{-drop.fallen:+z.3f}",
+                    f"{drop.low:+z.3f} to {drop.high:+z.3f}",
                     str(drop.questions),
                 )
                 if drop
