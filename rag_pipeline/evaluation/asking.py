@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from rag_pipeline.errors import TransientError
 from rag_pipeline.evaluation.answers import score_answer
 from rag_pipeline.evaluation.golden import Question
 from rag_pipeline.evaluation.results import Answered, Gone, Result
@@ -18,10 +19,12 @@ def search_all(
     questions: Sequence[Question],
     gone: Mapping[str, tuple[Gone, ...]],
     progress: Progress = silent,
+    reranked: bool = False,
 ) -> list[Result]:
     """Search for every question that expects something, and score what was found; the others are not asked.
 
-    What is `gone` of the questions is passed on. Raises as `Index.search` does.
+    What is `gone` of the questions is passed on. Raises as `Index.search` does, and with `reranked` `TransientError` at
+    the first search that was not re-ranked, so that nobody waits for the others.
     """
     hits: dict[str, Hits] = {}
     seconds: dict[str, float] = {}
@@ -30,6 +33,8 @@ def search_all(
         started = time.monotonic()
         hits[question.id] = index.search(question.text, caller=Caller(*question.caller), k=DEPTH)
         seconds[question.id] = time.monotonic() - started
+        if reranked and hits[question.id] and not hits[question.id].reranked:
+            raise TransientError(f"question {question.id} was not re-ranked, though it ought to be: see the log")
         progress("questions", number, len(asked))
     alike = {question.id: _alike(index, question, hits[question.id]) for question in asked}
     scores = score_hits(asked, {each.id: counting(each.expected, alike[each.id]) for each in asked})

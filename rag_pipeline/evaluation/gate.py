@@ -26,6 +26,9 @@ from rag_pipeline.index.generations import Generation
 from rag_pipeline.query import Index
 from rag_pipeline.settings import Settings
 
+_PATIENCE = 30.0
+"""Seconds for a question to be re-ranked, at least: nobody waits for it, and one that takes longer ends all."""
+
 
 class GateClosed(PermanentError):
     """The candidate is worse than the baseline allows. `verdict` names the means and the questions that fell."""
@@ -51,13 +54,14 @@ def judge(
     golden: GoldenSet,
     baseline: Baseline,
     max_drop: float,
+    reranked: bool = False,
 ) -> Judgement:
     """Ask an index for what a golden set expects, and compare what it finds with a baseline.
 
-    The session's unqualified tables are those of the generation that `index` searches. Raises as `Index.search` does.
+    The session's unqualified tables are those of the generation that `index` searches. Raises as `search_all` does.
     """
     questions, gone = findable(connection, generation.number, golden.questions)
-    evaluation = Evaluation(tuple(search_all(index, questions, gone)), generation.recipe.model)
+    evaluation = Evaluation(tuple(search_all(index, questions, gone, reranked=reranked)), generation.recipe.model)
     return Judgement(generation.number, evaluation, compare(baseline.questions, evaluation, max_drop, RETRIEVAL))
 
 
@@ -71,7 +75,8 @@ class RetrievalGate:
         """
         assert settings.evaluation.set is not None
         assert settings.evaluation.baseline is not None
-        self._settings = settings
+        patient = {"rerank_seconds": max(_PATIENCE, settings.retrieval.rerank_seconds)}
+        self._settings = settings.model_copy(update={"retrieval": settings.retrieval.model_copy(update=patient)})
         self._golden = GoldenSet.read(settings.folder / settings.evaluation.set)
         self._baseline = baseline_of(self._golden, settings.folder / settings.evaluation.baseline)
         self._vectors = QuestionVectors(embedder, self._golden.questions)
@@ -136,11 +141,14 @@ class RetrievalGate:
         self, connection: Connection[Any], generation: Generation, index: Index, outcome: str, way_out: str
     ) -> None:
         max_drop = self._settings.evaluation.max_drop
-        self._judgement = judge(connection, generation, index, self._golden, self._baseline, max_drop)
+        reranked = self._settings.retrieval.rerank
+        try:
+            self._judgement = judge(connection, generation, index, self._golden, self._baseline, max_drop, reranked)
+        except TransientError as error:
+            raise TransientError(
+                f"{outcome}, because nothing can be said of how it would be searched: {error}"
+            ) from error
         verdict = self._judgement.verdict
-        if self._settings.retrieval.rerank and (unranked := self._judgement.evaluation.unranked):
-            self._judgement = None
-            raise TransientError(f"{outcome}, because nothing can be said of how it would be searched: {unranked}")
         if not verdict.passed:
             raise GateClosed(
                 f"{outcome}, because it would be searched worse than the baseline allows: {verdict.explained()}. "
