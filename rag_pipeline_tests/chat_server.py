@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
+
+from rag_pipeline_tests.serving import serving
 
 MODEL = "writer-1"
 _BORDER = re.compile(r'^<document ([0-9a-f]{32}) (\d+) source="([^"]*)" modified="([^"]*)"[^>]*>$', re.MULTILINE)
@@ -188,12 +190,5 @@ def event(choice: Any, **more: Any) -> bytes:
 def chat_server(answers: Answers) -> Iterator[ChatServer]:
     """Run a service on a free port of 127.0.0.1."""
     service = ChatServer(answers)
-    thread = Thread(target=service.server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(service.server, service.released.set):
         yield service
-    finally:
-        service.released.set()
-        service.server.shutdown()
-        service.server.server_close()
-        thread.join()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from rag_pipeline.embeddings import Vector
 from rag_pipeline.embeddings.openai.embedder import SAMPLE
 from rag_pipeline.embeddings.openai.tokens import count_tokens
+from rag_pipeline_tests.serving import serving
 
 MODEL = "tests-embedding"
 DIMENSIONS = 16
@@ -196,12 +197,5 @@ class EmbeddingServer:
 def embedding_server(fault: Fault | None = None) -> Iterator[EmbeddingServer]:
     """Run a service on a free port of 127.0.0.1."""
     service = EmbeddingServer(fault)
-    thread = Thread(target=service.server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(service.server, service.released.set):
         yield service
-    finally:
-        service.released.set()
-        service.server.shutdown()
-        service.server.server_close()
-        thread.join()

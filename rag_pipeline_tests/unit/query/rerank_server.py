@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
+
+from rag_pipeline_tests.serving import serving
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,5 @@ class RerankServer:
 def rerank_server(answer: Callable[[Asked], Reply] = common) -> Iterator[RerankServer]:
     """Run a service on a free port of 127.0.0.1."""
     service = RerankServer(answer)
-    thread = Thread(target=service.server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(service.server, service.released.set):
         yield service
-    finally:
-        service.released.set()
-        service.server.shutdown()
-        service.server.server_close()
-        thread.join()

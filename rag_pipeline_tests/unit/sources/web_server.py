@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from rag_pipeline_tests.serving import serving
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,5 @@ def certificate(host: str) -> bytes:
 def web_server() -> Iterator[WebServer]:
     """Run a site on a free port of 127.0.0.1."""
     server = WebServer()
-    thread = Thread(target=server.server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(server.server):
         yield server
-    finally:
-        server.server.shutdown()
-        server.server.server_close()
-        thread.join()

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+
+from rag_pipeline_tests.serving import serving
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -55,11 +56,5 @@ def hub(repository: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
