@@ -405,7 +405,8 @@ def test_lost_answers_count_against_the_budget(service: EmbeddingServer) -> None
     bought = buy(service, at_most=400, model="text-embedding-3-small")
     assert isinstance(bought.error, BudgetExhausted)
     assert bought.vectors == {}
-    assert bought.tokens == service.charged <= 400
+    # Never below the charge; above it by what was on its way when the budget ended, and may not have arrived.
+    assert 200 < service.charged <= bought.tokens <= 400
 
 
 @pytest.mark.parametrize("told", [True, False])
