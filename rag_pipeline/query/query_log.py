@@ -46,7 +46,8 @@ class Asked:
     """A question and what came of it.
 
     `found` and `cited` are chunk_ids, best first. `evidence` is how well what was found speaks to the question.
-    `abstained` is None where nobody was to answer. `filtered`: not all that the caller may read was searched.
+    `abstained` is None where nobody was to answer, or nobody could. `filtered`: not all that the caller may read
+    was searched.
     """
 
     purpose: Literal["search", "answer"]
@@ -108,7 +109,8 @@ class QueryLog:
         """Log a question that was answered, or not, as `add` does."""
         asked = Asked.of("answer", question, caller, filters, answer.hits)
         cited = tuple(citation.chunk_id for citation in answer.citations)
-        self.add(replace(asked, abstained=answer.abstained, cited=cited))
+        # Where the model failed, nobody answered and nobody declined.
+        self.add(replace(asked, abstained=None if answer.answer is None else answer.abstained, cited=cited))
 
     def add(self, asked: Asked) -> None:
         """Hand over a record; when too many wait, it is dropped. Never raises, never waits."""

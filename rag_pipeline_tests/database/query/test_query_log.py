@@ -12,7 +12,8 @@ from rag_pipeline.database.connection import connect
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Filters, Index
 from rag_pipeline.query.query_log import Asked, QueryLog
-from rag_pipeline.settings import Queries, Settings
+from rag_pipeline.settings import Answers, Queries, Settings
+from rag_pipeline_tests.chat_server import chat_server, error
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, scripted
 
 ANA, BO = Caller("user:ana", "group:eng"), Caller("user:bo", "group:eng")
@@ -59,6 +60,15 @@ def test_a_question_is_kept_with_what_came_of_it(pipeline: ScriptedPipeline) -> 
     assert (asked["purpose"], asked["filtered"], asked["abstained"]) == ("answer", False, answer.abstained)
     assert asked["found"] == [hit.chunk_id for hit in answer.hits]
     assert asked["cited"] == [citation.chunk_id for citation in answer.citations]
+
+
+def test_where_the_model_failed_nobody_answered_and_nobody_declined(pipeline: ScriptedPipeline) -> None:
+    with chat_server(lambda asked: error(400)) as service:
+        answers = Answers.model_validate(service.settings())
+        with Index.connect(pipeline.settings.model_copy(update={"answers": answers})) as index:
+            assert index.answer("which engine", caller=ANA).answer is None
+    [asked] = rows(pipeline.settings)
+    assert (asked["purpose"], asked["abstained"], asked["hits"]) == ("answer", None, 10)
 
 
 def test_no_text_and_no_name_is_kept(pipeline: ScriptedPipeline) -> None:
