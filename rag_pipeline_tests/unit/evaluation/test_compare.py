@@ -48,7 +48,7 @@ def test_what_fell_most_comes_first() -> None:
 
 
 @given(RUNS)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_what_was_written_is_read_and_no_run_is_worse_than_itself(scores: dict[str, dict[str, float]]) -> None:
     run = evaluation(scores, "writer")
     with TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def test_what_was_written_is_read_and_no_run_is_worse_than_itself(scores: dict[s
 
 
 @given(RUNS, RUNS, SHARE)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_gate_that_lets_a_drop_through_lets_a_smaller_one_through(
     before: dict[str, dict[str, float]], after: dict[str, dict[str, float]], allowed: float
 ) -> None:
