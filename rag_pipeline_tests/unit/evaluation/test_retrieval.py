@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline.evaluation.golden import Expected, Question
@@ -70,6 +70,7 @@ def test_a_hit_stands_for_the_near_duplicates_that_were_left_out_for_it() -> Non
 
 
 @given(HITS)
+@settings(deadline=None)
 def test_scores_are_shares_and_full_when_the_best_comes_first(hits: list[Hit]) -> None:
     found = scores((A, B), hits)
     assert all(0 <= value <= 1 for value in found.values())
@@ -79,6 +80,7 @@ def test_scores_are_shares_and_full_when_the_best_comes_first(hits: list[Hit]) -
 
 
 @given(HITS)
+@settings(deadline=None)
 def test_another_hit_in_a_place_that_was_found_changes_nothing(hits: list[Hit]) -> None:
     if hits and hits[0].document_id == "a.md":
         again = [hits[0], hit("a.md", "again"), *hits[1:]]
