@@ -1,4 +1,4 @@
-"""What a model charges for a token: one dated table, ``prices.toml``; ``[budget.prices]`` and ``[answers]`` override it.
+"""What a model charges for a token: a dated table, ``prices.toml``; ``[budget.prices]`` and ``[answers]`` override it.
 
 Models that run on this machine cost nothing. A hosted model that neither list names has no price: then its
 cost is unknown, which is not the same as nothing.
