@@ -18,9 +18,11 @@ def _spoiling(reply: Any) -> Fault:
 
 
 def _edited(edit: Any) -> Fault:
-    """Spoil good answers: `edit` changes the object."""
+    """Spoil good answers: `edit` changes the object. A text that is asked once more, alone, is not spoilt again."""
 
-    def reply(asked: Asked) -> Reply:
+    def reply(asked: Asked) -> Reply | None:
+        if len(asked.texts) == 1:
+            return None
         body = answer(asked)
         edit(body)
         return Reply(body)
