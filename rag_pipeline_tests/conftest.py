@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from rag_pipeline.database.connection import connect, open_session
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.database.migrate import prepare
 from rag_pipeline.settings import Settings
+from rag_pipeline_tests.databases import copy_database
 
 _HOME = pytest.StashKey[Path]()
 
@@ -103,11 +104,7 @@ def settings(
     server: EmbeddedServer, administrator: Connection[Any], template: str, worker_id: str, tmp_path: Path
 ) -> Settings:
     """A workspace in an empty folder, over an empty, prepared index."""
-    name, source = sql.Identifier(f"test_{worker_id}"), sql.Identifier(template)
-    administrator.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-    administrator.execute(sql.SQL("create database {} template {} strategy file_copy").format(name, source))
-    # Rights on a database are not copied with it.
-    administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(name))
+    copy_database(administrator, template, f"test_{worker_id}")
     return Settings.model_validate(
         {
             "folder": tmp_path,

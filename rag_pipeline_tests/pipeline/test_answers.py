@@ -25,6 +25,7 @@ from rag_pipeline.query import NOT_KNOWN, Answer, Caller, Citation, Filters, Ind
 from rag_pipeline.service import create_app, routes
 from rag_pipeline.settings import Answers, Budget, Settings
 from rag_pipeline_tests.chat_server import MODEL, Asked, ChatServer, Reply, chat_server, error
+from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.redis_server import needs_redis, redis_server
 from rag_pipeline_tests.scripted import Entry, scripted
 
@@ -83,10 +84,7 @@ def published(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Settings]:
     """A database of this module's own, filled once."""
-    name, source = sql.Identifier(f"answers_{worker_id}"), sql.Identifier(template)
-    administrator.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-    administrator.execute(sql.SQL("create database {} template {}").format(name, source))
-    administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(name))
+    copy_database(administrator, template, f"answers_{worker_id}")
     values = {
         "folder": tmp_path_factory.mktemp("answers"),
         "database": {"url": server.url(f"answers_{worker_id}")},
@@ -102,7 +100,7 @@ def published(
         f'[database]\nurl = "{pipeline.settings.database.url}"\n[embedding]\nprovider = "hashed"\n'
     )
     yield pipeline.settings
-    administrator.execute(sql.SQL("drop database {} with (force)").format(name))
+    administrator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(f"answers_{worker_id}")))
 
 
 @pytest.fixture

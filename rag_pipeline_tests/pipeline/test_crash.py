@@ -25,6 +25,7 @@ from rag_pipeline.errors import TransientError
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
+from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.processes import PROCESSES
 
 DOCUMENTS = 150
@@ -142,12 +143,7 @@ def crashing(
     source = {"name": "notes", "type": "files", "path": "notes", "access": ["public"], "guards": {"max_deletions": 1}}
     settings = Settings.model_validate(settings.model_dump() | {"folder": settings.folder, "sources": [source]})
     elsewhere = f"{template}_again"
-    name = sql.Identifier(elsewhere)
-    administrator.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-    administrator.execute(
-        sql.SQL("create database {} template {} strategy file_copy").format(name, sql.Identifier(template))
-    )
-    administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(name))
+    copy_database(administrator, template, elsewhere)
     database = settings.database.model_copy(update={"url": server.url(elsewhere)})
     with connect(settings, role=None) as observer:
         yield Crashing(

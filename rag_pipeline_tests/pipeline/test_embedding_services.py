@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg import Connection, sql
+from psycopg import Connection
 
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.defs.build import build
@@ -25,6 +25,7 @@ from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
+from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.embedding_faults import MENDED, SPOILT
 from rag_pipeline_tests.embedding_server import (
     DIMENSIONS,
@@ -103,12 +104,7 @@ def oracle(
 ) -> Rows:
     """The rows of an index that was built while nothing went wrong."""
     elsewhere = f"{template}_served"
-    name = sql.Identifier(elsewhere)
-    administrator.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-    administrator.execute(
-        sql.SQL("create database {} template {} strategy file_copy").format(name, sql.Identifier(template))
-    )
-    administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(name))
+    copy_database(administrator, template, elsewhere)
     plain = Settings.model_validate(
         {"folder": tmp_path_factory.mktemp("oracle"), "database": {"url": server.url(elsewhere)}}
     )

@@ -38,6 +38,7 @@ from rag_pipeline.query import Caller, Filters, Index
 from rag_pipeline.service import create_app
 from rag_pipeline.settings import Answers, Settings
 from rag_pipeline_tests.chat_server import Asked, ChatServer, chat_server
+from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.unit.service.signing import AUDIENCE, ISSUER, SECRET, claims, signed
 from rag_pipeline_tests.world import BUCKETS, World, make_world, publish
 
@@ -75,10 +76,7 @@ def published(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Published]:
     """A database of this module's own, filled once."""
-    name, source = sql.Identifier(f"matrix_{worker_id}"), sql.Identifier(template)
-    administrator.execute(sql.SQL("drop database if exists {} with (force)").format(name))
-    administrator.execute(sql.SQL("create database {} template {}").format(name, source))
-    administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(name))
+    copy_database(administrator, template, f"matrix_{worker_id}")
     world = make_world(seed=20)
     settings = publish(
         world,
@@ -98,7 +96,7 @@ def published(
     with connect(settings) as connection:
         rows = connection.execute("select chunk_id, source, document_id from rag.chunks").fetchall()
     yield Published(world, settings, {chunk: (source, document) for chunk, source, document in rows})
-    administrator.execute(sql.SQL("drop database {} with (force)").format(name))
+    administrator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(f"matrix_{worker_id}")))
 
 
 def compare(published: Published, channel: Channel, callers: Sequence[tuple[str, ...]]) -> int:

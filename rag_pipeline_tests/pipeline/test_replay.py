@@ -10,6 +10,7 @@ from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import index_rows_written, published_rows
+from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.handbook import BUNDLE, MISSING, History
 
 pytestmark = pytest.mark.skipif(not BUNDLE.exists(), reason=MISSING)
@@ -63,13 +64,7 @@ def test_every_state_equals_a_build_from_scratch(
             assert index_rows_written(connection) == written
             incremental = published_rows(connection)
 
-        administrator.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(elsewhere)))
-        administrator.execute(
-            sql.SQL("create database {} template {} strategy file_copy").format(
-                sql.Identifier(elsewhere), sql.Identifier(template)
-            )
-        )
-        administrator.execute(sql.SQL("grant create on database {} to rag_owner").format(sql.Identifier(elsewhere)))
+        copy_database(administrator, template, elsewhere)
         url = {"database": pipeline.settings.database.model_copy(update={"url": server.url(elsewhere)})}
         scratch = Pipeline(pipeline.settings.model_copy(update=url))
         scratch.refresh("handbook")

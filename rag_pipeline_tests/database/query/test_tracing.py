@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rag_pipeline.model import Access
@@ -14,6 +11,7 @@ from rag_pipeline.query import Caller, Filters, Index
 from rag_pipeline.settings import Answers, Settings, Tracing
 from rag_pipeline_tests.chat_server import chat_server
 from rag_pipeline_tests.scripted import Entry, scripted
+from rag_pipeline_tests.spans import collected_spans
 
 DATABASE = ["rag.permissions_and_filters", "rag.vector", "rag.keyword", "rag.fusion"]
 AFTER = ["rag.duplicates", "rag.per_document", "rag.windows"]
@@ -21,14 +19,8 @@ AFTER = ["rag.duplicates", "rag.per_document", "rag.windows"]
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    before = trace.get_tracer
-    trace.get_tracer = provider.get_tracer
-    yield exporter
-    trace.get_tracer = before
-    provider.shutdown()
+    with collected_spans() as exporter:
+        yield exporter
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rag_pipeline.query.hits import Layer
 from rag_pipeline.query.tracing import NO_TRACES, open_traces
 from rag_pipeline.query.tracing_otel import OpenTelemetry, layer_times
 from rag_pipeline.settings import Tracing
+from rag_pipeline_tests.spans import collected_spans
 
 LAYERS = (
     Layer("embedding", 4.0, 0, 0),
@@ -31,15 +30,8 @@ LAYERS = (
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """What is exported; the provider stands in for that of the process, which can be set once only."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    before = trace.get_tracer
-    trace.get_tracer = provider.get_tracer
-    yield exporter
-    trace.get_tracer = before
-    provider.shutdown()
+    with collected_spans() as exporter:
+        yield exporter
 
 
 def attributes(span: Any) -> dict[str, Any]:
