@@ -1,9 +1,9 @@
 """Stage 6, `published_index` and `pruned_orphans`: one transaction that merges, prunes, checks and commits.
 
 Staging is loaded before the transaction starts (``sql/queries/staging.sql``). Inside it every statement is
-set-based (``publish.sql``, and ``publish_terms.sql`` for what chunks are found by), rows that did not change
-are not touched, and what must never be published is counted before the commit: a violation rolls everything
-back, and readers notice nothing.
+set-based (``publish.sql`` for the publication as a whole, ``publish_access.sql``, ``publish_rows.sql`` and
+``publish_terms.sql`` for what it writes), rows that did not change are not touched, and what must never be
+published is counted before the commit: a violation rolls everything back, and readers notice nothing.
 """
 
 from collections.abc import Callable
@@ -212,7 +212,12 @@ def _merge(connection: Connection[Any], embedded: Embedded, generation: Generati
     """Make the published rows of the changed documents equal to the staged ones; count what was written."""
     changes = embedded.chunked.changes
     snapshot = changes.hashes.snapshot
-    queries: dict[str, LiteralString] = {**statements("publish"), **statements("publish_terms")}
+    queries: dict[str, LiteralString] = {
+        **statements("publish"),
+        **statements("publish_access"),
+        **statements("publish_rows"),
+        **statements("publish_terms"),
+    }
     parameters = {
         "source": snapshot.source,
         "snapshot_id": snapshot.snapshot_id,

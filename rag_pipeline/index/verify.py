@@ -53,7 +53,7 @@ def compare(connection: Connection[Any], workspace: Workspace, chunked: Chunked,
     asked = {"source": snapshot.source, "model": recipe.model, "language": recipe.language}
     connection.execute(statements("staging")["find_known_refused"], asked | {"generation": chunked.changes.generation})
     refused = set_refused_aside(connection, recipe.model)
-    connection.execute(statements("publish")["settle_languages"], asked)
+    connection.execute(statements("publish_rows")["settle_languages"], asked)
     counts: dict[str, int] = {}
     examples: list[str] = []
     for kind in ("ghosts", "missing", "different"):
