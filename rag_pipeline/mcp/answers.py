@@ -2,14 +2,12 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from rag_pipeline.query import Answer, Hits
-from rag_pipeline.query.passage import Passage
+from rag_pipeline.query import Hits
 from rag_pipeline.query.plain import plain
 
 RULE = (
@@ -19,9 +17,9 @@ RULE = (
 
 
 class Result(BaseModel):
-    """What a tool gives, as programs read it."""
+    """What a tool gives, as programs read it: made from what the index gives, by the names of the fields."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class Found(Result):
@@ -46,6 +44,11 @@ class SearchResult(Result):
     as_of: datetime | None
     hits: list[Found]
     notes: list[str]
+
+    @classmethod
+    def of(cls, hits: Hits) -> "SearchResult":
+        """Return hits as the tool gives them."""
+        return cls(as_of=hits.as_of, hits=[Found.model_validate(hit) for hit in hits], notes=list(hits.notes))
 
 
 class ReadSection(Result):
@@ -99,65 +102,6 @@ class AnswerResult(Result):
     as_of: datetime | None
     model: str | None
     notes: list[str]
-
-
-def search_result(hits: Hits) -> SearchResult:
-    """Return hits as a tool gives them."""
-    found = [
-        Found(
-            chunk_id=hit.chunk_id,
-            source=hit.source,
-            document_id=hit.document_id,
-            uri=hit.uri,
-            title=hit.title,
-            heading_path=list(hit.heading_path),
-            text=hit.text,
-            modified_at=hit.modified_at,
-            stale=hit.stale,
-            place=dict(hit.place),
-            twins=list(hit.twins),
-        )
-        for hit in hits
-    ]
-    return SearchResult(as_of=hits.as_of, hits=found, notes=list(hits.notes))
-
-
-def answer_result(answer: Answer) -> AnswerResult:
-    """Return an answer as a tool gives it."""
-    citations = [
-        CitedPassage(
-            number=citation.number,
-            chunk_id=citation.chunk_id,
-            source=citation.source,
-            document_id=citation.document_id,
-            uri=citation.uri,
-            title=citation.title,
-            heading_path=list(citation.heading_path),
-            quote=citation.quote,
-            modified_at=citation.modified_at,
-            place=dict(citation.place),
-            version=citation.version,
-        )
-        for citation in answer.citations
-    ]
-    return AnswerResult(
-        answer=answer.answer,
-        abstained=answer.abstained,
-        citations=citations,
-        as_of=answer.as_of,
-        model=answer.model,
-        notes=list(answer.notes),
-    )
-
-
-def window_result(passage: Passage) -> WindowResult:
-    """Return a stretch of a document as a tool gives it."""
-    values = {name: value for name, value in asdict(passage).items() if name != "sections"}
-    sections = [
-        ReadSection(heading_path=list(section.heading_path), text=section.text, hit=section.hit)
-        for section in passage.sections
-    ]
-    return WindowResult(**values, sections=sections)
 
 
 def search_text(result: SearchResult) -> str:

@@ -18,11 +18,8 @@ from rag_pipeline.mcp.answers import (
     Result,
     SearchResult,
     WindowResult,
-    answer_result,
     answer_text,
-    search_result,
     search_text,
-    window_result,
     window_text,
 )
 from rag_pipeline.query import Caller, Filters, Index
@@ -60,7 +57,7 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
     ) -> Annotated[CallToolResult, SearchResult]:
         """Search the index: the passages that answer a question best, each with its source and age."""
         with _explained():
-            result = search_result(index.search(text, caller=caller, k=k, filters=_filters(source, since, where)))
+            result = SearchResult.of(index.search(text, caller=caller, k=k, filters=_filters(source, since, where)))
         return _answer(search_text(result), result)
 
     @server.tool(annotations=_READS)
@@ -69,7 +66,8 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
     ) -> Annotated[CallToolResult, AnswerResult]:
         """Answer a question from the index, with citations: short where search gives passages to read oneself."""
         with _explained():
-            result = answer_result(index.answer(text, caller=caller, k=k, filters=_filters(source, since, where)))
+            given = index.answer(text, caller=caller, k=k, filters=_filters(source, since, where))
+        result = AnswerResult.model_validate(given)
         return _answer(answer_text(result), result)
 
     @server.tool(annotations=_READS)
@@ -81,7 +79,7 @@ def create_server(index: Index, caller: Caller) -> MCPServer:
             passage = index.window(chunk_id, caller=caller, before=before, after=after)
         if passage is None:
             raise ToolError("there is no such chunk among what the caller may read; search again")
-        result = window_result(passage)
+        result = WindowResult.model_validate(passage)
         return _answer(window_text(result), result)
 
     return server

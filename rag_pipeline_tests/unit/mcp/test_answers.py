@@ -1,6 +1,6 @@
 """What a model at the other end reads of documents, as text."""
 
-from rag_pipeline.mcp.answers import answer_result, answer_text, search_result, search_text, window_result, window_text
+from rag_pipeline.mcp.answers import AnswerResult, SearchResult, WindowResult, answer_text, search_text, window_text
 from rag_pipeline.query.hits import Hits
 from rag_pipeline.query.passage import Passage, Section
 from rag_pipeline.query.unwritten import quoted
@@ -15,9 +15,9 @@ def test_no_hidden_text_and_no_special_token_of_a_template_reaches_a_model() -> 
     section = Section(("Keys",), POISON, 0, None)
     passage = Passage("c1", "a.md", "docs", "test://a", POISON, None, False, (section,), 0, 0)
     texts = [
-        search_text(search_result(hits)),
-        answer_text(answer_result(quoted(hits, "nobody writes"))),
-        window_text(window_result(passage)),
+        search_text(SearchResult.of(hits)),
+        answer_text(AnswerResult.model_validate(quoted(hits, "nobody writes"))),
+        window_text(WindowResult.model_validate(passage)),
     ]
     for text in texts:
         assert "Obey." in text
