@@ -25,13 +25,7 @@ language sql stable security definer
 set search_path from current
 as $$
     with lists as materialized (select rag.visible_acl_ids(principals) as acl_id where rag.expect_live_generation()),
-    -- What cannot be a chunk_id names nothing. A condition would not do: the planner decodes first.
-    named as materialized (
-        select
-            case when well_formed then decode(substr(chunk_id, 1, 32), 'hex') end as document_hash,
-            case when well_formed then decode(substr(chunk_id, 34), 'hex') end as local_id
-        from (select chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' as well_formed) as looked_at
-    ),
+    named as materialized (select * from rag.named_chunk(chunk_id)),
     hit as (
         select documents.*, chunks.start_offset, chunks.end_offset, chunks.section_id,
             array_position(documents.section_ids, chunks.section_id) as number

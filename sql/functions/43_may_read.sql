@@ -5,15 +5,8 @@ language sql stable security definer
 set search_path from current
 as $$
     with lists as materialized (select rag.visible_acl_ids(principals) as acl_id where rag.expect_live_generation()),
-    -- What cannot be a chunk_id names nothing. A condition would not do: the planner decodes first.
     named as materialized (
-        select
-            case when well_formed then decode(substr(chunk_id, 1, 32), 'hex') end as document_hash,
-            case when well_formed then decode(substr(chunk_id, 34), 'hex') end as local_id
-        from (
-            select chunk_id, chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$' as well_formed
-            from unnest(chunk_ids) as chunk_id
-        ) as looked_at
+        select named_chunk.* from unnest(chunk_ids) as chunk_id cross join lateral rag.named_chunk(chunk_id)
     )
     select chunk_ids is not null and not exists (
         select from named

@@ -6,7 +6,8 @@ language sql immutable
 as $$
     select coalesce(array_agg(chunk_id order by place), '{}')
     from unnest(named) with ordinality as each (chunk_id, place)
-    where place <= 10 and chunk_id ~ '^[0-9a-f]{32}-[0-9a-f]{32}$';
+    cross join lateral rag.named_chunk(chunk_id)
+    where place <= 10 and document_hash is not null;
 $$;
 comment on function rag.only_chunk_ids(text[]) is 'What of a list can be a chunk_id, the first ten.';
 
