@@ -59,7 +59,7 @@ def evaluate(
 ) -> None:
     """Ask the live index the questions of a golden set, as their callers, and score what it finds and answers.
 
-    Exit 1 when a mean is further below the baseline than it may be.
+    Exit 1 when a mean is further below the baseline than it may be, or most questions cannot be compared any more.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -189,7 +189,9 @@ def _attention(evaluation: "Evaluation", verdict: "Verdict | None") -> Iterator[
         yield f"fell: {change.question} ({printable(change.text)}): {scores}"
     if len(verdict.fell) > _NAMED:
         yield f"and {len(verdict.fell) - _NAMED} questions more that fell; --json names all"
-    if not verdict.passed:
+    if not verdict.judged:
+        yield f"not judged: {printable(verdict.explained())}"
+    elif not verdict.passed:
         means = ", ".join(f"{each.metric} by {each.fallen:.3f}" for each in verdict.worse)
         yield f"worse than the baseline allows: {means}; at most {verdict.max_drop:g} is allowed"
 

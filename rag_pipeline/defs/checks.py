@@ -163,7 +163,7 @@ def retrieval_evaluation(verdict: Verdict | None) -> dg.AssetCheckResult:
     if verdict is None:
         return _result(RETRIEVAL_EVALUATION, True, "", numbers={"compared": 0})
     numbers: dict[str, int | float] = {
-        "compared": max((mean.questions for mean in verdict.means), default=0),
+        "compared": verdict.compared,
         "max_drop": verdict.max_drop,
     }
     for mean in verdict.means:

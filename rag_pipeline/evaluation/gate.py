@@ -1,4 +1,4 @@
-"""The gate: what is worse than the baseline allows is not published.
+"""The gate: what is worse than the baseline allows, or cannot be compared with it any more, is not published.
 
 The golden set is asked of the candidate inside the transaction that publishes it, by the search that readers call, in
 the session that has written it. A closed gate ends that transaction, so that readers notice nothing; what was found is
@@ -31,7 +31,7 @@ _PATIENCE = 30.0
 
 
 class GateClosed(PermanentError):
-    """The candidate is worse than the baseline allows. `verdict` names the means and the questions that fell."""
+    """The candidate has not passed. `verdict` names the means and the questions that fell, or those that are lost."""
 
     def __init__(self, message: str, verdict: Verdict) -> None:
         super().__init__(message)
@@ -150,8 +150,11 @@ class RetrievalGate:
             ) from error
         verdict = self._judgement.verdict
         if not verdict.passed:
+            reason = (
+                "it would be searched worse than the baseline allows" if verdict.judged else "nothing can be judged"
+            )
             raise GateClosed(
-                f"{outcome}, because it would be searched worse than the baseline allows: {verdict.explained()}. "
+                f"{outcome}, because {reason}: {verdict.explained()}. "
                 f"Readers have what they had. If that is meant: {way_out}, and then rag-pipeline eval "
                 f"--write-baseline {self._settings.evaluation.baseline}",
                 verdict,

@@ -85,7 +85,8 @@ def _conclusion(verdict: Verdict | None) -> list[str]:
         return []
     if verdict.passed:
         return [f"**Not worse than the baseline allows** (a drop of {verdict.max_drop:g}).", ""]
-    return [f"**Worse than the baseline allows**: {_plain(verdict.explained())}.", ""]
+    outcome = "Worse than the baseline allows" if verdict.judged else "Not judged"
+    return [f"**{outcome}**: {_plain(verdict.explained())}.", ""]
 
 
 def _figures(evaluation: Evaluation, verdict: Verdict | None) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -46,13 +47,16 @@ def question(topic: str, part: str = "oiling") -> dict[str, Any]:
     }
 
 
+def write_questions(folder: Path, questions: list[dict[str, Any]]) -> None:
+    (folder / "golden.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
+
+
 class Handbook:
     """A published handbook, its golden set and the baseline that was measured on it; the gate is on."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.folder
-        questions = [question(topic, part) for topic in TOPICS for part in ("cleaning", "oiling")]
-        (folder / "golden.jsonl").write_text("\n".join(map(json.dumps, questions)), "utf-8")
+        write_questions(folder, [question(topic, part) for topic in TOPICS for part in ("cleaning", "oiling")])
         evaluation = {"set": "golden.jsonl", "baseline": "baseline.json"}
         plain, self.world = scripted(settings, "handbook", Guards(max_deletions=1))
         for topic in TOPICS:
@@ -137,6 +141,56 @@ def test_what_its_source_lost_or_its_caller_may_not_read_is_no_regression(handbo
     assert why["brass-oiling"] == "its caller may not read it any more"
     assert why["copper-oiling"] == "no document has this name; if it was renamed, correct the golden set"
     assert {mean.questions for mean in verdict.means} == {10}
+
+
+def test_documents_that_are_renamed_do_not_open_the_gate(handbook: Handbook) -> None:
+    documents = handbook.world.documents
+
+    def rename(*topics: str) -> None:
+        for topic in topics:
+            documents[f"manual/{topic}.md"] = documents.pop(f"{topic}.md")
+
+    # Half of the questions are left, and are enough to judge by.
+    rename(*TOPICS[:4])
+    assert handbook.pipeline.refresh("handbook").moved == 4
+    verdict = handbook.pipeline.verdict
+    assert verdict is not None
+    assert (verdict.passed, verdict.compared, len(verdict.lost)) == (True, 8, 8)
+
+    # One more, and something else, which might be worse: nobody could tell.
+    rename(TOPICS[4])
+    documents["new.md"] = Entry("# New\n\nSomething else.\n", PUBLIC)
+    with handbook.pipeline.connected() as connection:
+        before = published_rows(connection)
+    with pytest.raises(GateClosed, match=r"of 16 questions only 6 can be compared.*correct the golden set") as closed:
+        handbook.pipeline.refresh("handbook")
+    assert "source handbook: nothing was published" in str(closed.value)
+    assert "RAG_EVALUATION__MAX_DROP=1 rag-pipeline refresh --source handbook" in str(closed.value)
+    assert "nothing can be judged" in str(closed.value)
+    with handbook.pipeline.connected() as connection:
+        assert published_rows(connection) == before
+    assert [row["passed"] for row in handbook.evaluations()] == [True, False]
+
+    # With the new names the old baseline judges all of it again.
+    questions = [question(topic, part) for topic in TOPICS for part in ("cleaning", "oiling")]
+    for each in questions:
+        [place] = each["expected"]
+        if f"manual/{place['document']}" in documents:
+            place["document"] = f"manual/{place['document']}"
+    write_questions(handbook.settings.folder, questions)
+    published = handbook.pipeline.refresh("handbook")
+    assert (published.moved, published.added, published.texts_embedded) == (1, 1, 0)
+    verdict = handbook.pipeline.verdict
+    assert verdict is not None
+    assert (verdict.passed, verdict.compared, verdict.lost) == (True, 16, ())
+
+    rename(*TOPICS[5:])
+    for topic in TOPICS[:5]:
+        documents[f"guide/{topic}.md"] = documents.pop(f"manual/{topic}.md")
+    with pytest.raises(GateClosed, match="of 16 questions only 0 can be compared"):
+        handbook.pipeline.refresh("handbook")
+    # The way out that the error names.
+    assert handbook.allowing(1).refresh("handbook").moved == len(TOPICS)
 
 
 def test_what_waits_in_quarantine_or_lost_its_section_is_expected_all_the_same(handbook: Handbook) -> None:

@@ -76,6 +76,27 @@ def test_a_gate_that_lets_a_drop_through_lets_a_smaller_one_through(
     }
 
 
+@given(st.integers(0, 12), st.integers(0, 12), st.sampled_from((0, 0.3, 0.999, 1)))
+@settings(max_examples=25, deadline=None)
+def test_nothing_passes_of_which_most_questions_are_lost_unless_any_drop_is_allowed(
+    kept: int, lost: int, allowed: float
+) -> None:
+    before = {f"{kind}{number}": {"mrr": 1.0} for kind, count in (("k", kept), ("l", lost)) for number in range(count)}
+    sign = Gone("l", "docs:b.md", "its source lost it on 2026-01-01")
+    results = tuple(
+        result(id, {}, (sign,)) if id.startswith("l") else result(id, scores) for id, scores in before.items()
+    )
+    verdict = compare(before, Evaluation(results, "model"), allowed)
+    assert (verdict.compared, len(verdict.lost)) == (kept, lost)
+    assert verdict.passed == (kept >= lost or allowed == 1)
+    if not verdict.passed:
+        assert f"of {kept + lost} questions only {kept} can be compared" in verdict.explained()
+        assert "**Not judged**: of" in markdown(Evaluation(results, "model"), verdict, None, AT)
+    # Neither what the baseline had no score of, nor what is new, is lost.
+    assert compare({id: {"abstention": 1.0} for id in before}, Evaluation(results, "model"), 0, RETRIEVAL).passed
+    assert compare({}, Evaluation(results, "model"), 0).passed
+
+
 def test_answers_are_compared_where_the_same_model_wrote_them(tmp_path: Path) -> None:
     write_baseline(tmp_path / "b.json", evaluation({"a": {"mrr": 1, "answer_score": 1}}, "writer"))
     baseline = read_baseline(tmp_path / "b.json")
