@@ -109,7 +109,7 @@ def _divided(pieces: list[Line], depth: int) -> Iterable[list[Line]]:
     for band, crossing in _bands(pieces, gutter):
         left = [piece for piece in band if piece.right <= gutter]
         right = [piece for piece in band if piece.left >= gutter]
-        if _are_columns(band, left, right, gutter):
+        if _are_columns(band, left, right):
             if kept:
                 yield kept
             yield from _divided(left, depth + 1)
@@ -168,7 +168,7 @@ def _bands(pieces: list[Line], gutter: float) -> Iterable[tuple[list[Line], list
     yield band, crossing
 
 
-def _are_columns(band: list[Line], left: list[Line], right: list[Line], gutter: float) -> bool:
+def _are_columns(band: list[Line], left: list[Line], right: list[Line]) -> bool:
     if min(len(left), len(right)) < _MIN_ROWS - 1 or len(band) < 2 * _MIN_ROWS:
         return False
     if any(piece.rows for piece in band) and min(len(left), len(right)) < _MIN_ROWS:

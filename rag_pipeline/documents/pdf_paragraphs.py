@@ -126,7 +126,7 @@ class Paragraphs:
         elif going_on := self._goes_on(at, previous):
             append(going_on.piece.parts, _text(at.line), mono=_mono_break(going_on.last.line, at.line))
             self._extend(going_on, at)
-        elif marker := self._marker(at, previous):
+        elif marker := self._marker(at):
             self._item(at, marker)
         else:
             self._items = [indent for indent in self._items if indent < at.indent - _EDGE]
@@ -240,7 +240,7 @@ class Paragraphs:
                 return None
         return None
 
-    def _marker(self, at: _At, previous: _Open | None) -> str:
+    def _marker(self, at: _At) -> str:
         word = at.line.words[0].text
         if _BULLET.match(word):
             return word

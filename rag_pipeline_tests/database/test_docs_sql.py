@@ -25,9 +25,7 @@ SQL_BLOCK = re.compile(r"^ *```sql\n(.*?)```", re.DOTALL | re.MULTILINE)
 EXAMPLES = [
     pytest.param(page, block, id=f"{page.stem}-{number}")
     for page in sorted(DOCS.glob("*.md"))
-    for number, block in enumerate(
-        re.findall(r"^ *```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    )
+    for number, block in enumerate(SQL_BLOCK.findall(page.read_text("utf-8")))
 ]
 
 
