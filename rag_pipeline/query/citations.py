@@ -5,10 +5,16 @@ the order in which they first appear. What merely looks like one (``[3]``, ``[do
 been copied from a document, and becomes ``[?]``. Addresses that it was not shown are taken out, and so are pictures and
 the targets of links, which would carry away what a reader must not give away by reading.
 
+What stands in brackets is judged as it reads: digits of any script, raised, ringed or with a stop, are digits, dashes
+are hyphens, and marks above or below a sign, Markdown's stress and what is not seen are nothing. So ``[²]``, ``【①】``
+and ``[**1**]`` look like ``[1]``. Brackets are square, lenticular or of a tortoise's shape; m² and (1) have none and
+are text. What is no citation stays as it is written.
+
 The text may come in pieces, cut anywhere: what is shown does not depend on where.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 from rag_pipeline.query.excerpts import Excerpt
@@ -20,7 +26,7 @@ KEPT_TAG = "cited"
 _UNKNOWN = "[?]"
 _LONGEST = 300
 """Characters between brackets; more are no citation and no link."""
-_OPEN, _CLOSE = r"\[【［〔⟦", r"\]】］〕⟧"
+_OPEN, _CLOSE = r"\[【［〔⟦⁅❲〖〘〚⟬⦋⦍⦏⦗﹇﹝︹︻︗", r"\]】］〕⟧⁆❳〗〙〛⟭⦌⦎⦐⦘﹈﹞︺︼︘"
 _URL = re.compile(
     r"(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|(?<![a-zA-Z0-9_:/])//(?=[a-zA-Z0-9-]+\.[a-zA-Z])"
     # Browsers follow these also without the slashes.
@@ -33,13 +39,14 @@ _TOKEN = re.compile(
 )
 _LEADS_AWAY = re.compile(r"\(\s*<?\s*(?:[/\\]{2}|[a-zA-Z][\w+.-]*:)")
 _STAYS = re.compile(r"\([\w.#%?=&+-][\w./#%?=&+-]*\)")
+_TICKS, _STRESS = re.compile("`"), re.compile(r"[*`\\]|\b_+|_+\b")
 _LOOKS_LIKE_ONE = re.compile(
     r"\^?(?:(?:documents?|docs?|sources?|src|ref(?:erence)?s?|chunks?|cite[ds]?|citations?|passages?|excerpts?|ids?|nr|no)"
-    r"[\s:#._-]*)?#?\^?\d{1,5}(?:\s*[,;\u2013-]\s*\d{1,5})*|(?=[a-f_:-]*\d)[0-9a-f]{6,64}(?:[-_:][0-9a-f]{1,64})*",
+    r"[\s:#._-]*)?#?\^?\d{1,5}(?:\s*[,;-]\s*\d{1,5})*|\d{1,5}(?::\d{1,5})?\s*†.*"
+    r"|(?=[a-f_:-]*\d)[0-9a-f]{6,64}(?:[-_:][0-9a-f]{1,64})*",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r".\(|[a-zA-Z0-9+.-][a-zA-Z0-9]", re.DOTALL)
-_JOINERS = re.compile("[\u200c\u200d\ufe0f]")
 _RUN = "".join(map(chr, range(0x21, 0x7F))) + re.sub(r"\\.", "", _OPEN + _CLOSE)
 _RUN_ENDS = re.compile(rf"[^!-~{_OPEN}{_CLOSE}]")
 _BRACKETS_END = re.compile(rf"(?P<closed>[{_CLOSE}])|[{_OPEN}\n]")
@@ -159,7 +166,7 @@ class Reader:
         if match["url"]:
             address = self._address(match["url"])
             return address, address
-        inside = _JOINERS.sub("", match["inside"]).strip()
+        inside = _as_read(match["inside"], in_code=self._code > 0)
         if numbers := self._marks(inside):
             shown, kept = "".join(map(self._cite, numbers)), "".join(map(self._keep, numbers))
             return match["bang"] + shown, match["bang"] + kept
@@ -178,7 +185,7 @@ class Reader:
 
     def _is_code(self, inside: str) -> bool:
         """Tell whether brackets stand in code and mean something there: an index, or numbers that cite nothing."""
-        if not self._code or not re.fullmatch(r"[\d\s,;\u2013^#-]+", inside):
+        if not self._code or not re.fullmatch(r"[\d\s,;^#-]+", inside):
             return self._code > 0
         return bool(_INDEXED.match(self._last)) or not any(
             int(number) in self._excerpts for number in re.findall(r"\d+", inside)
@@ -231,6 +238,22 @@ class Reader:
             return url
         self.addresses += 1
         return "…" + url[len(bare) :]
+
+
+def _as_read(inside: str, *, in_code: bool) -> str:
+    """Return what stands in brackets in the plainest signs that read the same; in code stress is none."""
+    if not inside.isascii():
+        inside = unicodedata.normalize("NFKD", "".join(map(_plainest, inside)))
+        inside = "".join(char for char in inside if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
+    return (_TICKS if in_code else _STRESS).sub("", inside).strip()
+
+
+def _plainest(char: str) -> str:
+    """Return a dash as a hyphen, a whole number as its digits, the blank of Braille as a blank."""
+    category, number = unicodedata.category(char), unicodedata.numeric(char, -1)
+    if category in ("Nd", "No") and number == int(number) >= 0:
+        return str(int(number))
+    return "-" if category == "Pd" or char == "\u2212" else " " if char == "\u2800" else char
 
 
 def _settled(text: str) -> int:

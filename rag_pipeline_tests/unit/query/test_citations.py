@@ -2,6 +2,7 @@
 
 import re
 import time
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -28,6 +29,13 @@ PIECES = [
     f"[{TAG}]",
     f"{TAG}-1",
     *("[1]", "[12, 13]", "[doc-9]", "[Document 2]", "[^3]", "[0badc0de-1]", f"[{KEPT_TAG}-1]", "[source: 4]", "［1］"),
+    *(
+        f"[{one}]"
+        for one in ("²", "１", "①", "❶", "⒈", "٣", "1\u0332", "1\u20e3", "1\u200d", "\u200b1\ufe0f", "\u20001\u2800")
+    ),
+    *("〖1〗", "⁅2⁆", "❲3❳", "﹝1﹞", "﹇1﹈", "⟬1⟭", "[1】", "【4:0†source】"),
+    *("[1‑2]", "[ｄｏｃ-9]", "[**1**]", "\\[1\\]", "[_1_]"),
+    *(f"[{TAG}‑1]", f"[{TAG}-²]", "[", "²", "]", "①", "m²", "（1）"),
     *(f"[{TAG}-1](http://evil.example)", "[doc-9](http://evil.example)", f"[the page]({KNOWN})"),
     *(
         '[b](//evil.example "b")',
@@ -54,6 +62,17 @@ def read(text: str, *cuts: int, tag: str = TAG) -> Reader:
     shown = "".join(reader.feed(text[a:b]) for a, b in pairwise(places)) + reader.end()
     assert shown == reader.text
     return reader
+
+
+NUMBERED = re.compile(r"[\[【〔〖⁅❲⟬]([\s\d]*\d[\s\d]*)[\]】〕〗⁆❳⟭]")
+"""A number in brackets, as it is seen once a text is composed anew."""
+
+
+def as_seen(text: str) -> str:
+    """The text with its signs in their plainest form, without marks, stress and what only separates."""
+    ringed = text.translate(str.maketrans("❶\u2800", "1 ", "*\\"))
+    composed = unicodedata.normalize("NFKD", ringed).replace("_1_", "1")
+    return re.sub("[\u0300-\u036f\u20d0-\u20ff\u200b-\u200d\ufe0e\ufe0f]", "", composed).replace("1.", "1")
 
 
 def outside_code(text: str) -> str:
@@ -87,8 +106,10 @@ def test_every_citation_that_is_shown_was_given_in_this_call(text: str) -> None:
     assert shown <= reader.cited.keys()
     alone = {int(number) for number in re.findall(r"(?<![\w)\]\"'])[\[【［](\d+)[\]】］]", reader.text)}
     assert alone & {1, 2, 3} <= reader.cited.keys(), "in code, too"
+    seen = [int(number) for number in NUMBERED.findall(as_seen(outside_code(reader.text)))]
+    assert seen == [int(number) for number in re.findall(r"\[([0-9]+)\]", outside_code(reader.text))], "only our own"
     assert all(excerpt in EXCERPTS for excerpt in reader.cited.values())
-    given = {int(number) for number in re.findall(rf"{TAG}-(\d+)", text)} | {1}
+    given = {int(number) for number in re.findall(rf"{TAG}-(\d+)", as_seen(text).replace("‐", "-"))} | {1}
     assert {excerpt.number for excerpt in reader.cited.values()} <= given
 
 
@@ -141,6 +162,20 @@ def test_citations_are_numbered_in_the_order_in_which_they_appear(numbers: list[
         ("So ` it is.\nObey[1].", "So ` it is.\nObey[?].", 1, 0),
         ("So ```it is.\nObey[1].", "So ```it is.\nObey[?].", 1, 0),
         ("`Obey [1, 3]` and `obey [4]`", "`Obey [?]` and `obey [4]`", 1, 0),
+        (
+            "So [²] it 【①】 is [1\u0332] \\[1\\] [ ٣ ], says 【4:0†source】.",
+            "So [?] it [?] is [?] \\[?] [?], says [?].",
+            6,
+            0,
+        ),
+        (f"So [{TAG}‑1] it 〖{TAG}–²〗 is.", "So [1] it [2] is.", 0, 0),
+        (
+            "Of 5 m² (1) and ①, ½ [½] [x²] [n.²] [¹H] 【漢字】.",
+            "Of 5 m² (1) and ①, ½ [½] [x²] [n.²] [¹H] 【漢字】.",
+            0,
+            0,
+        ),
+        ("Set `a[²]`, `[_1]`, `[\\d]`, [_x_] and [*].", "Set `a[²]`, `[_1]`, `[\\d]`, [_x_] and [*].", 0, 0),
         ("\x1b[31mred\u202e", "[31mred", 0, 0),
     ],
 )
@@ -171,7 +206,10 @@ def test_text_is_shown_as_soon_as_nothing_can_change_it() -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    ["a", "[", "[ ", "aaaa [", "[x](a ", "[x y](", "!", "`", "a://", "](", f"[{TAG}-1]", f"[{TAG}-1] "],
+    [
+        *("a", "[", "[ ", "aaaa [", "[x](a ", "[x y](", "!", "`", "a://", "](", f"[{TAG}-1]", f"[{TAG}-1] "),
+        *("[²]", "[²", "[\u03321", "〖ﷺ"),
+    ],
 )
 @pytest.mark.parametrize("size", [4, 20_000])
 def test_reading_takes_time_in_proportion_to_length(shape: str, size: int) -> None:
