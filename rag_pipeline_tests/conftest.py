@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from psycopg import Connection
 
@@ -21,6 +22,10 @@ from rag_pipeline.settings import Settings
 from rag_pipeline_tests.databases import copy_database
 
 _HOME = pytest.StashKey[Path]()
+
+# However long a slow or busy machine takes for an example: that says nothing about the property.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

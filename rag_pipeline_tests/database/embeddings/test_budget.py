@@ -191,7 +191,9 @@ REQUESTS = st.lists(
 )
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None
+)
 @given(st.integers(0, 6), st.integers(0, 4), REQUESTS)
 def test_whatever_is_asked_no_bound_is_passed_and_nothing_is_refused_that_fits(
     connection: Connection[Any], month: int, run: int, requests: list[tuple[int, int, int]]

@@ -128,7 +128,9 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=60
+)
 @given(answer=json_values)
 def test_any_answer_gives_scores_or_an_error_of_ours(service: RerankServer, answer: Any) -> None:
     service.answer = lambda asked: Reply(answer)
