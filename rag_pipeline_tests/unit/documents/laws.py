@@ -1,19 +1,10 @@
 """The laws that every parser keeps, whatever it is given."""
 
-import sys
-from collections import deque
-from collections.abc import Callable
-from types import FrameType
-
-from docutils.statemachine import ViewList
-
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
 from rag_pipeline.documents.canonical import clean
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.model import BlockKind, Document
-
-_LARGE = 64
 
 
 def parsed(data: bytes, media_type: str) -> Document:
@@ -47,36 +38,6 @@ def assert_lawful(document: Document) -> None:
     assert not document.text[covered:].strip()
     assert clean(document.text) == document.text
     document.text.encode()
-
-
-def work(act: Callable[[], object]) -> int:
-    """Return what `act` costs in calls and in what they make: the same on every machine, however busy it is.
-
-    Counted are calls of functions, in Python or not, and the items of a text, list or other container that a function
-    in Python returns, unless it is large and was returned a short while ago.
-    """
-    cost = 0
-    returned: deque[object] = deque(maxlen=32)
-
-    def counted(_: FrameType, event: str, value: object) -> None:
-        nonlocal cost
-        if event in ("call", "c_call"):
-            cost += 1
-        elif event == "return":
-            made = value.data if isinstance(value, ViewList) else value
-            size = len(made) if isinstance(made, (str, bytes, list, tuple, dict, set)) else 0
-            if size < _LARGE or not any(made is other for other in returned):
-                cost += size
-            if size >= _LARGE:
-                returned.append(made)
-
-    before = sys.getprofile()
-    sys.setprofile(counted)
-    try:
-        act()
-    finally:
-        sys.setprofile(before)
-    return cost
 
 
 def count(texts: list[str]) -> list[int]:

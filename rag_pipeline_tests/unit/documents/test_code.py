@@ -1,7 +1,6 @@
 import ast
 import codecs
 import re
-import time
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -11,9 +10,9 @@ from hypothesis import strategies as st
 
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
-from rag_pipeline.documents.code_grammars import load
 from rag_pipeline.model import BlockKind, Document
 from rag_pipeline.sources.media_types import LANGUAGES
+from rag_pipeline_tests.costs import no_hang
 from rag_pipeline_tests.unit.documents.generated import NASTY
 from rag_pipeline_tests.unit.documents.laws import assert_chunks_cover, assert_lawful, count, parsed
 
@@ -589,20 +588,17 @@ HOSTILE = {
 
 @KINDS
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nesting_is_lawful_and_quick(kind: str, name: str):
-    load(LANGUAGES[kind])
-    begun = time.process_time()
-    document = parsed(HOSTILE[name], kind)
-    assert time.process_time() - begun < 5
+def test_nesting_is_lawful_and_hangs_nothing(kind: str, name: str):
+    with no_hang():
+        document = parsed(HOSTILE[name], kind)
     assert_lawful(document)
 
 
 @KINDS
-def test_a_minified_file_is_lawful_and_quick(kind: str):
+def test_a_minified_file_is_lawful_and_hangs_nothing(kind: str):
     line = b"x=f(1);" * 150_000
-    begun = time.process_time()
-    document = parse(line, kind)
-    assert time.process_time() - begun < 5
+    with no_hang():
+        document = parse(line, kind)
     assert_lawful(document)
     assert symbols(document) == [("", 1, 1)]
     assert document.text.encode() == line

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rag_pipeline_tests.unit.documents.laws import parsed, work
+from rag_pipeline_tests.costs import assert_linear, work
+from rag_pipeline_tests.unit.documents.laws import parsed
 from rag_pipeline_tests.unit.documents.pathological import MEMBERS, PATHOLOGICAL
 from rag_pipeline_tests.unit.documents.samples import SAMPLES
 
@@ -13,10 +14,7 @@ SHAPES = {
 
 
 def assert_work_is_linear(kind: str, small: bytes, large: bytes) -> None:
-    """A document of four times the size may cost six times the work; growing as the square it would cost sixteen."""
-    parsed(small, kind)  # what is loaded or compiled once is no part of it
-    once, grown = (work(lambda data=data: parsed(data, kind)) for data in (small, large))
-    assert grown <= 6 * once
+    assert_linear(lambda: parsed(small, kind), lambda: parsed(large, kind))
 
 
 @pytest.mark.parametrize("name", SHAPES)
