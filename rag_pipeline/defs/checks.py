@@ -179,17 +179,17 @@ def retrieval_evaluation(verdict: Verdict | None) -> dg.AssetCheckResult:
     return _result(RETRIEVAL_EVALUATION, verdict.passed, problem, numbers={**numbers, **shown})
 
 
-def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Published) -> dg.AssetCheckResult:
+def counts_match(counts: Mapping[str, int], embedded: Embedded, published: Published | None) -> dg.AssetCheckResult:
     """Fail when the index does not hold what follows from the state before and the changes.
 
-    `counts` is one row of `published_counts`; when another refresh has published since, only what
-    must hold in every state is compared.
+    `counts` is one row of `published_counts`; when nothing was published, or another refresh has published since, only
+    what must hold in every state is compared.
     """
     chunked, wrong = embedded.chunked, _uneven(counts)
     expected = chunked.changes.published + chunked.added + chunked.restored - chunked.changes.removed
-    if counts["revision"] == published.revision and counts["documents"] != expected:
+    if published and counts["revision"] == published.revision and counts["documents"] != expected:
         wrong.append(f"{counts['documents']} documents instead of {expected}")
-    repair = f"compare it with its source: rag-pipeline verify --source {published.source}"
+    repair = f"compare it with its source: rag-pipeline verify --source {chunked.changes.hashes.snapshot.source}"
     return _result(COUNTS_MATCH, not wrong, f"the index holds {'; '.join(wrong)}; {repair}", numbers=counts)
 
 

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from rag_pipeline.database.statements import statements
 from rag_pipeline.defs import checks
-from rag_pipeline.defs.stage import Stages
+from rag_pipeline.defs.stage import Stage, Stages
 from rag_pipeline.evaluation.gate import GateClosed
 from rag_pipeline.handover import Embedded, Published
 from rag_pipeline.settings import Settings
@@ -53,15 +53,15 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
             except GateClosed as closed:
                 # The asset stays as it was; why, is kept where people look for it.
                 yield checks.retrieval_evaluation(closed.verdict)
+                # The other checks are of what stayed; without a result they would show as failed.
+                _, results = _checked(stage, embeddings, None)
+                yield from results
                 raise
             stage.pipeline.vector_index()
-            queries = statements("checks")
-            values = {"source": published.source, "generation": published.generation}
+            counts, results = _checked(stage, embeddings, published)
+            results += [checks.retrieval_evaluation(stage.pipeline.verdict) for _ in gates]
             with stage.pipeline.connected() as connection, connection.cursor(row_factory=dict_row) as cursor:
-                counts = cursor.execute(queries["published_counts"], values).fetchone() or {}
-                columns = cursor.execute(queries["chunk_columns"]).fetchall()
-                results = [checks.no_orphans(connection), checks.counts_match(counts, embeddings, published)]
-                results += [checks.retrieval_evaluation(stage.pipeline.verdict) for _ in gates]
+                columns = cursor.execute(statements("checks")["chunk_columns"]).fetchall()
             numbers = stage.numbers(published, refresh_seconds=round(published.seconds, 3))
         yield dg.MaterializeResult(
             asset_key="published_index",
@@ -87,3 +87,14 @@ def assets(sources: dg.PartitionsDefinition, settings: Settings) -> list[dg.Asse
         )
 
     return [publish]
+
+
+def _checked(
+    stage: Stage, embedded: Embedded, published: Published | None
+) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:
+    """Return what a source has in the index now, and whether that is right; `published` is None where nothing was."""
+    changes = embedded.chunked.changes
+    values = {"source": changes.hashes.snapshot.source, "generation": changes.generation}
+    with stage.pipeline.connected() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        counts = cursor.execute(statements("checks")["published_counts"], values).fetchone() or {}
+        return counts, [checks.no_orphans(connection), checks.counts_match(counts, embedded, published)]

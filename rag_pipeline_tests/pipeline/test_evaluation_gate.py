@@ -233,6 +233,10 @@ def test_bad_chunking_is_stopped_in_a_refresh_and_the_check_names_the_questions(
     assert {row.data["question"] for row in table.records} == set(handbook.evaluations()[1]["fell"])
     assert len(table.records) == 16
     assert check.metadata["recall_at_10"].value == 0
+    # The others are of what stayed, and do not show as failed because they were not reached.
+    others = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert (others["no_orphans"].passed, others["counts_match"].passed) == (True, True)
+    assert others["counts_match"].metadata["documents"].value == len(TOPICS) + 1
     materialized = {
         event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key
     }
