@@ -53,7 +53,7 @@ def serve(host: str, port: int, principals: tuple[str, ...]) -> None:
     "--as", "principals", metavar="P", multiple=True, help="Who asks: public, user:NAME or group:NAME; repeat for each."
 )
 def mcp(principals: tuple[str, ...]) -> None:
-    """Serve the Model Context Protocol on stdin and stdout: the tools search and fetch_window.
+    """Serve the Model Context Protocol on stdin and stdout: the tools search, answer and fetch_window.
 
     Whoever starts it fixes the caller; a model cannot ask for anybody else.
     """
