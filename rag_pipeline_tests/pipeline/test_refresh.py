@@ -5,6 +5,7 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import LiteralString
 
 import pytest
 
@@ -99,6 +100,18 @@ def test_an_access_change_of_one_document_reaches_its_chunks(handbook: tuple[Scr
             "where 'public' <> all (allow)"
         ).fetchall()
     assert lists == [("page-07.md", ["group:eng"])]
+
+
+@pytest.mark.parametrize("table", ["chunk_vectors", "chunk_terms"])
+def test_what_the_same_callers_read_lies_together(settings: Settings, table: LiteralString) -> None:
+    pipeline, world = scripted(settings, "wiki")
+    lists = [PUBLIC, ENG, Access.of(["group:hr"])]
+    world.documents = {f"page-{n:02}.md": Entry(f"# Page {n}\n\nIt is about {n}.", lists[n % 3]) for n in range(30)}
+    pipeline.refresh("wiki")
+    with pipeline.connected() as connection:
+        as_they_lie = [row[0] for row in connection.execute(f"select acl_id from {table} order by ctid")]
+    assert len(as_they_lie) == 30
+    assert as_they_lie == sorted(as_they_lie)
 
 
 def test_metadata_changes_write_one_row(handbook: tuple[ScriptedPipeline, World]) -> None:

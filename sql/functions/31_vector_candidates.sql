@@ -73,6 +73,8 @@ create or replace function rag.vector_candidates(
 language plpgsql stable
 set search_path from current
 set max_parallel_workers_per_gather = 0
+set min_parallel_index_scan_size = 0 -- the index that leads to the vectors is small, and they are not
+set parallel_setup_cost = 0
 set enable_seqscan = off
 as $$
 declare

@@ -70,12 +70,13 @@ join documents on documents.doc_key = chunks.doc_key
 where chunks.chunk_key = chunk_terms.chunk_key
 
 -- name: insert_terms
--- Every chunk that has none gets its terms and their weights.
+-- Every chunk that has none gets its terms and their weights, in the order of the vectors.
 insert into chunk_terms (chunk_key, doc_key, acl_id, language, length, places, weights)
 select chunk_key, doc_key, acl_id, language, length, rag.term_places(terms),
     rag.term_weights(terms, length, (select average from keyword_state))
 from staged_terms
 where not exists (select from chunk_terms where chunk_terms.chunk_key = staged_terms.chunk_key)
+order by acl_id, chunk_key
 
 -- name: update_term_access
 -- Kept chunks whose access changed.
