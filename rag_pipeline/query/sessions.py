@@ -70,6 +70,13 @@ class Sessions:
         with self.transaction(generation) as connection:
             return connection.execute(self.queries["may_read"], asked).fetchone() == (True,)
 
+    def answer_seal(self, principals: Sequence[str]) -> bytes:
+        """Return what kept answers of a caller are sealed with; a replica says the same. Raises as `transaction`."""
+        with self.transaction() as connection:
+            row = connection.execute(self.queries["answer_seal"], {"principals": list(principals)}).fetchone()
+        assert row is not None
+        return row[0]
+
     def deployment(self) -> str:
         """Return the name of this database among all that there are; a replica has the same."""
         with self.transaction() as connection:

@@ -115,7 +115,7 @@ class Writer:
             )
             # What would read otherwise the next time, as where a model quotes our own marks, is not kept.
             if _reread(kept.text, shown, asking.text).text == bought.read.text:
-                self._kept.keep(self._key(asking, hits, shown), kept)
+                self._kept.keep(self._key(asking, hits, shown), kept, asking.caller)
         return answer
 
     def _key(self, asking: Asking, hits: Hits, shown: Sequence[Excerpt]) -> str:

@@ -36,6 +36,10 @@ from rag."window"(%(chunk_id)s::text, %(principals)s::text[], %(before)s::int, %
 -- Whether chunks are still there, and the caller may read all of them.
 select rag.may_read(%(chunk_ids)s::text[], %(principals)s::text[])
 
+-- name: answer_seal
+-- What the kept answers of a caller are sealed with.
+select rag.answer_seal(%(principals)s::text[])
+
 -- name: deployment
 -- Which database this is, of all that there are: what is kept for it elsewhere is named by it. A replica says the same.
 select format('%s/%s', system_identifier, oid) as deployment

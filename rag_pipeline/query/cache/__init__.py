@@ -1,9 +1,10 @@
 """The cache of answers: what a model wrote is kept for those who ask the same of the same passages.
 
 An answer is found again only by everything that it was made from (see `cache_key`), and only its words and what
-they cost are kept: citations are checked anew against the passages of the call that finds it. The cache is never in
-the way: what is slow, gone, full, damaged or of another shape is a miss, and a cache that does not answer is left
-alone for a while. Importing this package is quick: the client is loaded when ``RAG_REDIS_URL`` is set.
+they cost are kept: citations are checked anew against the passages of the call that finds it. It is sealed with a
+secret of the database, so that whoever may only write to the cache makes no answer. The cache is never in the way:
+what is slow, gone, full, damaged or of another shape is a miss, and a cache that does not answer is left alone for a
+while. Importing this package is quick: the client is loaded when ``RAG_REDIS_URL`` is set.
 """
 
 from rag_pipeline.query.cache.counts import Counts

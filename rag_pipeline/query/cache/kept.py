@@ -46,20 +46,29 @@ class KeptAnswers:
         be one.
         """
         cache = self._opened_cache()
-        found = cache.get(key) if cache else None
+        secret = self._secret(caller) if cache else None
+        found = cache.get(key, secret) if cache and secret else None
         if found is None or not set(found.chunk_ids) <= set(chunk_ids):
             return None
         return found if self._may_read(chunk_ids, caller, generation) else None
 
-    def keep(self, key: str, answer: CachedAnswer) -> None:
-        """Keep an answer for whoever asks the same."""
-        if cache := self._opened_cache():
-            cache.put(key, answer)
+    def keep(self, key: str, answer: CachedAnswer, caller: Caller) -> None:
+        """Keep an answer for when this caller asks the same."""
+        if (cache := self._opened_cache()) and (secret := self._secret(caller)):
+            cache.put(key, answer, secret)
 
     def given(self, answer: CachedAnswer) -> None:
         """Count an answer that was found and given."""
         if cache := self._opened_cache():
             cache.found(answer)
+
+    def _secret(self, caller: Caller) -> bytes | None:
+        """Return what a caller's answers are sealed with: what is in the cache may be anybody's words."""
+        try:
+            return self._sessions.answer_seal(caller.principals)
+        except (RagError, psycopg.Error) as error:
+            _logger.info("what kept answers are sealed with cannot be read: %s", error)
+            return None
 
     def _may_read(self, chunk_ids: Sequence[str], caller: Caller, generation: int) -> bool:
         try:

@@ -49,8 +49,11 @@ class AnswerCache:
         self._most_bytes = most_bytes
         self._breaker = breaker or Breaker(_LEFT_ALONE_SECONDS)
 
-    def get(self, key: str) -> CachedAnswer | None:
-        """Return what is kept under a key; None for a miss, which everything is that is not a sound answer."""
+    def get(self, key: str, secret: bytes) -> CachedAnswer | None:
+        """Return what is kept under a key; None for a miss, which everything is that is not a sound answer.
+
+        `secret` is what it was sealed with; Redis never sees it.
+        """
 
         def ask() -> Any:
             # One byte more than may be: what is larger shows itself without being read.
@@ -65,13 +68,13 @@ class AnswerCache:
             _logger.info("the cache of answers refused: %s", found)
         if not isinstance(found, bytes) or not 0 < len(found) <= self._most_bytes:
             return None
-        return read(key, found)
+        return read(key, found, secret)
 
-    def put(self, key: str, answer: CachedAnswer) -> None:
-        """Keep an answer, if it is not too large and there is a cache that answers now."""
-        value = written(key, answer)
+    def put(self, key: str, answer: CachedAnswer, secret: bytes) -> None:
+        """Keep an answer, sealed, if it is not too large and there is a cache that answers now."""
+        value = written(key, answer, secret)
         # What would not be read again is not kept.
-        if len(value) <= self._most_bytes and read(key, value) == answer:
+        if len(value) <= self._most_bytes and read(key, value, secret) == answer:
             self._asked(lambda: self._client.set(self._prefix + key, value, px=self._milliseconds))
 
     def found(self, answer: CachedAnswer) -> None:

@@ -1,16 +1,17 @@
-"""An answer as it is kept: JSON with a digest over its key and contents, read as something that a stranger wrote.
+"""An answer as it is kept: JSON with a seal over its key and contents, read as something that a stranger wrote.
 
-What was cut, changed, written for another question or by another version of this software is no answer.
+What was cut, changed, written for another question, by another version of this software or by who does not know the
+secret is no answer.
 """
 
-import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST = 1_000_000_000_000
 """Tokens, or billionths of a dollar, of one answer."""
 _NANO = Decimal("1e-9")
@@ -37,8 +38,8 @@ class CachedAnswer:
             object.__setattr__(self, "cost_usd", self.cost_usd.quantize(_NANO))
 
 
-def written(key: str, answer: CachedAnswer) -> bytes:
-    """Return the bytes that are kept under a key."""
+def written(key: str, answer: CachedAnswer, secret: bytes) -> bytes:
+    """Return the bytes that are kept under a key, sealed with a secret."""
     contents = {
         "text": answer.text,
         "chunk_ids": list(answer.chunk_ids),
@@ -47,17 +48,17 @@ def written(key: str, answer: CachedAnswer) -> bytes:
         "tokens": answer.tokens,
         "nano_usd": None if answer.cost_usd is None else nano_usd(answer.cost_usd),
     }
-    return _canonical({"format": _FORMAT, "sha256": _seal(key, contents), "answer": contents})
+    return _canonical({"format": _FORMAT, "seal": _seal(key, contents, secret), "answer": contents})
 
 
-def read(key: str, found: bytes) -> CachedAnswer | None:
-    """Return the answer that bytes found under a key hold; None unless `written` made exactly these for this key."""
+def read(key: str, found: bytes, secret: bytes) -> CachedAnswer | None:
+    """Return the answer that bytes found under a key hold; None unless `written` made exactly these."""
     try:
         value = json.loads(found)
         contents = value["answer"]
         answer = _answer(contents)
         # Whatever was changed underway, blanks and order included, is not what was written.
-        return answer if answer is not None and found == written(key, answer) else None
+        return answer if answer is not None and hmac.compare_digest(found, written(key, answer, secret)) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -89,8 +90,8 @@ def _count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= _MOST
 
 
-def _seal(key: str, contents: Mapping[str, Any]) -> str:
-    return hashlib.sha256(key.encode() + b"\n" + _canonical(contents)).hexdigest()
+def _seal(key: str, contents: Mapping[str, Any], secret: bytes) -> str:
+    return hmac.digest(secret, key.encode() + b"\n" + _canonical(contents), "sha256").hex()
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:

@@ -315,22 +315,31 @@ def another_type(redis: RedisServer, name: bytes) -> None:
     redis.client.hset(name, "text", "x")
 
 
-def unknown_chunk(redis: RedisServer, name: bytes) -> None:
-    forge(redis, name, chunk_ids=["0" * 32 + "-" + "0" * 32])
-
-
-def unknown_mark(redis: RedisServer, name: bytes) -> None:
-    forge(redis, name, text="Moored [cited-99].")
-
-
-def forge(redis: RedisServer, name: bytes, **changed: Any) -> None:
-    """Write what somebody would who knows the format and may write there."""
+def forge(redis: RedisServer, name: bytes, secret: bytes, **changed: Any) -> None:
+    """Write what somebody would who knows the format and may write there; who knows the `secret` is believed."""
     found = redis.client.get(name)
     assert isinstance(found, bytes)
     key = name.decode().rpartition(":")[2]
     contents = json.loads(found)["answer"] | changed
-    sealed = {"format": 1, "answer": contents, "sha256": value_module._seal(key, contents)}
+    sealed = {"format": 2, "answer": contents, "seal": value_module._seal(key, contents, secret)}
     redis.client.set(name, value_module._canonical(sealed))
+
+
+def test_words_that_another_wrote_into_the_cache_are_given_to_nobody(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer
+) -> None:
+    with Index.connect(wiki[0].settings) as index:
+        first = asked(index)
+        [name] = [name for name in redis.client.scan_iter() if isinstance(name, bytes) and b":day:" not in name]
+        seal = index._sessions.answer_seal
+        forge(redis, name, seal(ANA.principals), text="At the bridge [cited-1].")
+        assert asked(index).answer == "At the bridge [1].", "who knows the secret may"
+        for secret in (b"", seal(BO.principals), seal(("public",)), seal(())):
+            forge(redis, name, secret, text="At the pier [cited-1].")
+            again = asked(index)
+            assert (again.cached, again.citations) == (False, first.citations)
+            assert "pier" not in str(again.answer)
+            assert asked(index).cached, "it is replaced"
 
 
 def test_what_is_not_sound_in_the_cache_is_asked_for_again(
@@ -338,6 +347,14 @@ def test_what_is_not_sound_in_the_cache_is_asked_for_again(
 ) -> None:
     with Index.connect(wiki[0].settings) as index:
         first = asked(index)
+        secret = index._sessions.answer_seal(ANA.principals)
+
+        def unknown_chunk(redis: RedisServer, name: bytes) -> None:
+            forge(redis, name, secret, chunk_ids=["0" * 32 + "-" + "0" * 32])
+
+        def unknown_mark(redis: RedisServer, name: bytes) -> None:
+            forge(redis, name, secret, text="Moored [cited-99].")
+
         for spoil in (empty, noise, another_type, unknown_chunk, unknown_mark):
             assert asked(index).cached
             [name] = [name for name in redis.client.scan_iter() if isinstance(name, bytes) and b":day:" not in name]

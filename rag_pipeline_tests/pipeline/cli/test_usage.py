@@ -173,7 +173,7 @@ def test_what_the_cache_of_answers_saved_is_told(
         cache = open_cache(row[0], 60)
         assert cache is not None
         for _ in range(4):
-            cache.get("0" * 64)
+            cache.get("0" * 64, b"")
         cache.found(CachedAnswer("Yearly.", (), (), "writer", 1200, Decimal("0.0045")))
         told = answer("usage --days 2 --by source")["answer_cache"]
         sums = {"asked": 4, "found": 1, "tokens_saved": 1200, "saved_usd": 0.0045, "tokens_unpriced": 0}

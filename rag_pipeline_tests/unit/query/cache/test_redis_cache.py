@@ -15,7 +15,7 @@ from rag_pipeline.query.cache.counts import today
 from rag_pipeline.query.cache.value import written
 from rag_pipeline_tests.redis_server import RedisServer, answering, free_port, needs_redis, redis_server
 
-KEY, OTHER_KEY = "a" * 64, "b" * 64
+KEY, OTHER_KEY, SECRET = "a" * 64, "b" * 64, b"s" * 32
 ANSWER = CachedAnswer("Yearly [1].", ("a-1",), (), "some-model-2026", 812, Decimal("0.000412"))
 UNPRICED = CachedAnswer("Never.", (), (), "some-model-2026", 100, None)
 SLOWEST = 3.0
@@ -65,22 +65,22 @@ def test_an_address_that_cannot_be_one_is_refused_and_not_repeated(url: str) -> 
 @needs_redis
 def test_an_answer_is_found_under_its_key_until_it_expires(server: RedisServer) -> None:
     cache = opened(server.url, seconds=0.3)
-    assert cache.get(KEY) is None
-    cache.put(KEY, ANSWER)
-    assert cache.get(KEY) == ANSWER
-    assert cache.get(OTHER_KEY) is None
+    assert cache.get(KEY, SECRET) is None
+    cache.put(KEY, ANSWER, SECRET)
+    assert cache.get(KEY, SECRET) == ANSWER
+    assert cache.get(OTHER_KEY, SECRET) is None
     assert 0 < int(str(server.client.pttl(kept(server)))) <= 300
     time.sleep(0.35)
-    assert cache.get(KEY) is None
+    assert cache.get(KEY, SECRET) is None
 
 
 @needs_redis
 def test_two_deployments_on_one_server_know_nothing_of_each_other(server: RedisServer) -> None:
     here, there = opened(server.url, "here"), opened(server.url, "there")
-    here.put(KEY, ANSWER)
-    assert there.get(KEY) is None
-    there.put(KEY, UNPRICED)
-    assert (here.get(KEY), there.get(KEY)) == (ANSWER, UNPRICED)
+    here.put(KEY, ANSWER, SECRET)
+    assert there.get(KEY, SECRET) is None
+    there.put(KEY, UNPRICED, SECRET)
+    assert (here.get(KEY, SECRET), there.get(KEY, SECRET)) == (ANSWER, UNPRICED)
     counted = [cache.counts(1) for cache in (here, there)]
     assert [counts and counts[0].asked for counts in counted] == [1, 2]
 
@@ -93,44 +93,45 @@ def test_two_deployments_on_one_server_know_nothing_of_each_other(server: RedisS
         b"\x80\x04\x95\x00",
         b"null",
         b'{"text": "Yearly"}',
-        written(OTHER_KEY, ANSWER),
-        written(KEY, ANSWER)[:-1],
-        written(KEY, ANSWER).replace(b"Yearly", b"Hourly"),
+        written(OTHER_KEY, ANSWER, SECRET),
+        written(KEY, ANSWER, SECRET)[:-1],
+        written(KEY, ANSWER, SECRET).replace(b"Yearly", b"Hourly"),
+        written(KEY, ANSWER, b"guessed"),
         b" " * 50_000_000,
     ],
-    ids=["empty", "pickle", "null", "other shape", "of another key", "cut", "changed", "huge"],
+    ids=["empty", "pickle", "null", "other shape", "of another key", "cut", "changed", "forged", "huge"],
 )
 def test_what_is_no_answer_is_a_miss(server: RedisServer, value: bytes) -> None:
     cache = opened(server.url)
-    cache.put(KEY, ANSWER)
+    cache.put(KEY, ANSWER, SECRET)
     server.client.set(kept(server), value)
     begun = time.perf_counter()
-    assert cache.get(KEY) is None
+    assert cache.get(KEY, SECRET) is None
     assert time.perf_counter() - begun < SLOWEST
-    cache.put(KEY, ANSWER)
-    assert cache.get(KEY) == ANSWER, "it is replaced"
+    cache.put(KEY, ANSWER, SECRET)
+    assert cache.get(KEY, SECRET) == ANSWER, "it is replaced"
 
 
 @needs_redis
 def test_another_type_under_the_key_is_a_miss_and_stays(server: RedisServer) -> None:
     cache = opened(server.url)
-    cache.put(KEY, ANSWER)
+    cache.put(KEY, ANSWER, SECRET)
     name = kept(server)
     server.client.delete(name)
     server.client.rpush(name, "a", "b")
-    assert cache.get(KEY) is None
-    cache.put(OTHER_KEY, ANSWER)
-    assert cache.get(OTHER_KEY) == ANSWER, "a refusal is no outage"
+    assert cache.get(KEY, SECRET) is None
+    cache.put(OTHER_KEY, ANSWER, SECRET)
+    assert cache.get(OTHER_KEY, SECRET) == ANSWER, "a refusal is no outage"
 
 
 @needs_redis
 def test_what_is_too_large_is_not_kept(server: RedisServer) -> None:
-    size = len(written(KEY, ANSWER))
-    opened(server.url, most_bytes=size - 1).put(KEY, ANSWER)
+    size = len(written(KEY, ANSWER, SECRET))
+    opened(server.url, most_bytes=size - 1).put(KEY, ANSWER, SECRET)
     assert not names(server)
     cache = opened(server.url, most_bytes=size)
-    cache.put(KEY, ANSWER)
-    assert cache.get(KEY) == ANSWER
+    cache.put(KEY, ANSWER, SECRET)
+    assert cache.get(KEY, SECRET) == ANSWER
 
 
 @needs_redis
@@ -138,12 +139,12 @@ def test_a_full_server_keeps_nothing_and_says_so_to_nobody(server: RedisServer) 
     cache = opened(server.url)
     server.client.config_set("maxmemory", "1")
     try:
-        cache.put(KEY, ANSWER)
-        assert cache.get(KEY) is None
+        cache.put(KEY, ANSWER, SECRET)
+        assert cache.get(KEY, SECRET) is None
     finally:
         server.client.config_set("maxmemory", "0")
-    cache.put(KEY, ANSWER)
-    assert cache.get(KEY) == ANSWER
+    cache.put(KEY, ANSWER, SECRET)
+    assert cache.get(KEY, SECRET) == ANSWER
 
 
 @needs_redis
@@ -151,11 +152,11 @@ def test_a_server_that_wants_a_password_is_a_miss(server: RedisServer, caplog: p
     server.client.config_set("requirepass", "secret")
     try:
         cache = opened(server.url)
-        cache.put(KEY, ANSWER)
-        assert cache.get(KEY) is None
+        cache.put(KEY, ANSWER, SECRET)
+        assert cache.get(KEY, SECRET) is None
         known = opened(server.url.replace("redis://", "redis://:secret@"))
-        known.put(KEY, ANSWER)
-        assert known.get(KEY) == ANSWER
+        known.put(KEY, ANSWER, SECRET)
+        assert known.get(KEY, SECRET) == ANSWER
     finally:
         server.client.config_set("requirepass", "")
     assert "secret" not in caplog.text
@@ -168,39 +169,39 @@ def test_a_server_that_wants_a_password_is_a_miss(server: RedisServer, caplog: p
 def test_a_stopped_server_is_asked_once_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with redis_server(tmp_path) as server:
         cache = opened(server.url)
-        cache.put(KEY, ANSWER)
+        cache.put(KEY, ANSWER, SECRET)
         server.stop()
         with caplog.at_level(logging.WARNING):
             begun = time.perf_counter()
             for _ in range(1000):
-                assert cache.get(KEY) is None
-                cache.put(KEY, ANSWER)
+                assert cache.get(KEY, SECRET) is None
+                cache.put(KEY, ANSWER, SECRET)
                 cache.found(ANSWER)
             assert cache.counts(30) is None
             assert time.perf_counter() - begun < SLOWEST
         assert len(caplog.records) == 1
         server.start()
         after_the_pause(cache)
-        assert cache.get(KEY) is None, "it kept nothing on disk"
-        cache.put(KEY, ANSWER)
-        assert cache.get(KEY) == ANSWER
+        assert cache.get(KEY, SECRET) is None, "it kept nothing on disk"
+        cache.put(KEY, ANSWER, SECRET)
+        assert cache.get(KEY, SECRET) == ANSWER
 
 
 @needs_redis
 def test_a_frozen_server_costs_a_moment_once(server: RedisServer) -> None:
     cache = opened(server.url)
-    cache.put(KEY, ANSWER)
-    cache.put(OTHER_KEY, UNPRICED)
+    cache.put(KEY, ANSWER, SECRET)
+    cache.put(OTHER_KEY, UNPRICED, SECRET)
     with server.frozen():
         begun = time.perf_counter()
         for _ in range(100):
-            assert cache.get(KEY) is None
+            assert cache.get(KEY, SECRET) is None
         assert time.perf_counter() - begun < SLOWEST
-    assert cache.get(OTHER_KEY) is None, "it is left alone"
+    assert cache.get(OTHER_KEY, SECRET) is None, "it is left alone"
     after_the_pause(cache)
     # Late replies on the old connection are not taken for those to a new question.
-    assert cache.get(OTHER_KEY) == UNPRICED
-    assert cache.get(KEY) == ANSWER
+    assert cache.get(OTHER_KEY, SECRET) == UNPRICED
+    assert cache.get(KEY, SECRET) == ANSWER
 
 
 def after_the_pause(cache: AnswerCache) -> None:
@@ -210,7 +211,7 @@ def after_the_pause(cache: AnswerCache) -> None:
 def test_nobody_listening_is_a_miss() -> None:
     begun = time.perf_counter()
     cache = opened(f"redis://127.0.0.1:{free_port()}/0")
-    assert cache.get(KEY) is None
+    assert cache.get(KEY, SECRET) is None
     assert time.perf_counter() - begun < SLOWEST
 
 
@@ -231,17 +232,17 @@ def test_a_server_that_is_none_is_a_miss(what: bytes, every: float) -> None:
         cache = opened(url)
         begun = time.perf_counter()
         for _ in range(10):
-            assert cache.get(KEY) is None
-            cache.put(KEY, ANSWER)
+            assert cache.get(KEY, SECRET) is None
+            cache.put(KEY, ANSWER, SECRET)
         assert time.perf_counter() - begun < SLOWEST
 
 
 @needs_redis
 def test_an_emptied_server_is_a_miss(server: RedisServer) -> None:
     cache = opened(server.url)
-    cache.put(KEY, ANSWER)
+    cache.put(KEY, ANSWER, SECRET)
     server.client.flushall()
-    assert cache.get(KEY) is None
+    assert cache.get(KEY, SECRET) is None
 
 
 # Counts
@@ -251,7 +252,7 @@ def test_an_emptied_server_is_a_miss(server: RedisServer) -> None:
 def test_what_was_asked_found_and_saved_is_counted_by_day(server: RedisServer) -> None:
     cache = opened(server.url)
     for _ in range(3):
-        cache.get(KEY)
+        cache.get(KEY, SECRET)
     cache.found(ANSWER)
     cache.found(UNPRICED)
     counts = cache.counts(3)
@@ -267,8 +268,8 @@ def test_what_was_asked_found_and_saved_is_counted_by_day(server: RedisServer) -
 @pytest.mark.parametrize("damage", ["string", "words", "gone"])
 def test_damaged_counts_count_as_nothing_and_harm_no_answer(server: RedisServer, damage: str) -> None:
     cache = opened(server.url)
-    cache.put(KEY, ANSWER)
-    cache.get(KEY)
+    cache.put(KEY, ANSWER, SECRET)
+    cache.get(KEY, SECRET)
     [name] = [name for name in names(server) if b":day:" in name]
     if damage == "words":
         server.client.hset(name, mapping={"asked": "many", "tokens_saved": "-5", "found": "1e9"})
@@ -276,7 +277,7 @@ def test_damaged_counts_count_as_nothing_and_harm_no_answer(server: RedisServer,
         server.client.delete(name)
         if damage == "string":
             server.client.set(name, "x")
-    assert cache.get(KEY) == ANSWER
+    assert cache.get(KEY, SECRET) == ANSWER
     cache.found(ANSWER)
     counts: Any = cache.counts(1)
     assert counts[0].asked <= 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rag_pipeline.query.cache import value as value_module
 from rag_pipeline.query.cache.value import CachedAnswer, nano_usd, read, written
 
-KEY = "0" * 64
+KEY, SECRET = "0" * 64, b"s" * 32
 ANSWER = CachedAnswer("Yearly [1].", ("a-1", "b-2"), ("a note",), "some-model-2026", 812, Decimal("0.000412"))
 
 characters = st.characters(exclude_categories=[])
@@ -30,27 +30,33 @@ answers = st.builds(
 @given(st.text("0123456789abcdef", min_size=64, max_size=64), answers)
 @example(KEY, CachedAnswer("a lone \ud800 surrogate", (), (), "m", 0, None))
 def test_what_is_written_is_read(key: str, answer: CachedAnswer) -> None:
-    assert read(key, written(key, answer)) == answer
+    assert read(key, written(key, answer, SECRET), SECRET) == answer
 
 
 @given(answers, st.text("0123456789abcdef", min_size=64, max_size=64))
 def test_an_answer_to_another_question_is_none(answer: CachedAnswer, other: str) -> None:
-    assert read(other, written(KEY, answer)) is None or other == KEY
+    assert read(other, written(KEY, answer, SECRET), SECRET) is None or other == KEY
+
+
+@given(answers, st.binary(min_size=32, max_size=32).filter(lambda secret: secret != SECRET))
+def test_what_is_sealed_with_another_secret_is_no_answer(answer: CachedAnswer, other: bytes) -> None:
+    """As somebody seals it who knows everything but the secret."""
+    assert read(KEY, written(KEY, answer, other), SECRET) is None
 
 
 @given(answers, st.data())
 def test_a_changed_byte_is_no_answer(answer: CachedAnswer, data: st.DataObject) -> None:
-    value = written(KEY, answer)
+    value = written(KEY, answer, SECRET)
     place = data.draw(st.integers(0, len(value) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != value[place]))
-    assert read(KEY, value[:place] + bytes([byte]) + value[place + 1 :]) is None
+    assert read(KEY, value[:place] + bytes([byte]) + value[place + 1 :], SECRET) is None
 
 
 @given(answers, st.data())
 def test_a_cut_value_is_no_answer(answer: CachedAnswer, data: st.DataObject) -> None:
-    value = written(KEY, answer)
-    assert read(KEY, value[: data.draw(st.integers(0, len(value) - 1))]) is None
-    assert read(KEY, value + data.draw(st.binary(min_size=1))) is None
+    value = written(KEY, answer, SECRET)
+    assert read(KEY, value[: data.draw(st.integers(0, len(value) - 1))], SECRET) is None
+    assert read(KEY, value + data.draw(st.binary(min_size=1)), SECRET) is None
 
 
 def nested(depth: int) -> bytes:
@@ -64,12 +70,12 @@ def nested(depth: int) -> bytes:
 @example(b"null")
 @example(b"NaN")
 @example(b'{"answer": null}')
-@example(b'{"answer": {}, "format": 1, "sha256": ""}')
+@example(b'{"answer": {}, "format": 2, "seal": ""}')
 @example(nested(100_000))
 @example(b"9" * 5000)
 @example(b"\x80\x04\x95.")
 def test_anything_else_is_no_answer(found: bytes) -> None:
-    assert read(KEY, found) is None
+    assert read(KEY, found, SECRET) is None
 
 
 @pytest.mark.parametrize(
@@ -94,9 +100,9 @@ def test_anything_else_is_no_answer(found: bytes) -> None:
 )
 def test_another_shape_is_no_answer_even_if_it_is_sealed(changed: dict[str, Any]) -> None:
     """As another version of this software, or somebody who knows it, may have written it."""
-    contents = json.loads(written(KEY, ANSWER))["answer"] | changed
-    sealed = {"format": 1, "answer": contents, "sha256": value_module._seal(KEY, contents)}
-    assert read(KEY, value_module._canonical(sealed)) is None
+    contents = json.loads(written(KEY, ANSWER, SECRET))["answer"] | changed
+    sealed = {"format": 2, "answer": contents, "seal": value_module._seal(KEY, contents, SECRET)}
+    assert read(KEY, value_module._canonical(sealed), SECRET) is None
 
 
 def test_dollars_are_billionths() -> None:
