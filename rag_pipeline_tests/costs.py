@@ -14,7 +14,7 @@ from types import FrameType
 from docutils.statemachine import ViewList
 
 _LARGE = 64
-_MOST_SECONDS = 20.0
+_MOST_SECONDS = 40.0
 """Twenty times what the costliest block needs, on an ordinary machine."""
 
 

@@ -43,7 +43,7 @@ def small_sample(name):
 
 @pytest.fixture(scope="module")
 def parsers() -> Iterator[Parsers]:
-    with Parsers(Parsing(seconds=20, processes=2)) as made:
+    with Parsers(Parsing(seconds=600, processes=2)) as made:
         yield made
 
 

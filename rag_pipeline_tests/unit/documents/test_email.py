@@ -1,5 +1,4 @@
 import random
-import time
 from base64 import b64encode
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
 from rag_pipeline.errors import DocumentError
+from rag_pipeline_tests.costs import no_hang
 from rag_pipeline_tests.unit.documents.generated import HTML, NASTY, TEXT, WORDS
 from rag_pipeline_tests.unit.documents.laws import assert_chunks_cover, assert_lawful, count, parsed
 
@@ -196,7 +196,6 @@ def test_bombs():
     forwards = HEAD + b"Content-Type: message/rfc822\n\n" * 3000 + b"x"
     parts = HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 1500 + b"--b--\n"
     many = HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * 1_000_000
-    started = time.monotonic()
     for data in (
         forwards,
         HEAD + b"Content-Type: message/rfc822\n\n" * 50 + b"x",
@@ -205,11 +204,11 @@ def test_bombs():
         nested(100),
         nested(5000),
     ):
-        with pytest.raises(DocumentError, match="e-mail"):
+        with no_hang(), pytest.raises(DocumentError, match="e-mail"):
             parse(data, EMAIL)
     long = HEAD + b"To: " + b"a@b.c, " * 500_000 + b"\nDate: " + b"(" * 500_000 + b"\n\nx"
-    assert body(long)[0] == ("paragraph", "x")
-    assert time.monotonic() - started < 20
+    with no_hang():
+        assert body(long)[0] == ("paragraph", "x")
     assert body(nested(10))[0] == ("paragraph", "deep")
 
 
