@@ -75,7 +75,7 @@ class Asked:
 class Reply:
     """What the service sends: pieces of a text, or with another status than 200 a `body`.
 
-    It leaves after `seconds`, with `drip` seconds before each piece, and breaks off after `cut` pieces. `usage` None:
+    It leaves after `seconds`, with `drip` seconds after each piece, and breaks off after `cut` pieces. `usage` None:
     tokens are not told. `events` replaces the stream by bytes of the test's own.
     """
 
@@ -113,8 +113,8 @@ class ChatServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """The section of rag.toml that asks this service; nothing found is too weak for it."""
-        asks = {"model": MODEL, "base_url": self.url, "min_evidence": 0, "seconds": 5}
+        """The section of rag.toml that asks this service, with patience; nothing found is too weak for it."""
+        asks = {"model": MODEL, "base_url": self.url, "min_evidence": 0, "seconds": 600}
         prices = {"usd_per_million_input": 1, "usd_per_million_output": 10}
         return asks | prices | more
 

@@ -1,13 +1,19 @@
 """What can go wrong at a service, by name: each fault spoils some answers, and then the service works again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
+from rag_pipeline.embeddings.openai.outcomes import Failed, Heard
+from rag_pipeline.embeddings.openai.service import Service
 from rag_pipeline_tests.embedding_server import DIMENSIONS, Asked, Fault, Reply, answer, encoded, error
+from rag_pipeline_tests.serving import HELD
 
 SPOILT = (1, 3)
 """The requests that a fault spoils."""
@@ -76,8 +82,8 @@ MENDED: Mapping[str, Fault] = MappingProxyType(
         "F32 503": _spoiling(lambda asked: error(503, "overloaded", retry_after="0.2")),
         "F32 529": _spoiling(lambda asked: error(529, "overloaded")),
         "F32 closed without a word, and not charged": _spoiling(lambda asked: Reply({}, charged=False, answers=False)),
-        "F33 too late, and charged": _spoiling(lambda asked: Reply(answer(asked), seconds=5)),
-        "F33 too late, and not charged": _spoiling(lambda asked: Reply(answer(asked), seconds=5, charged=False)),
+        "F33 too late, and charged": _spoiling(lambda asked: Reply(answer(asked), seconds=HELD)),
+        "F33 too late, and not charged": _spoiling(lambda asked: Reply(answer(asked), seconds=HELD, charged=False)),
         "F34 cut off": _spoiling(lambda asked: Reply(answer(asked), cut=300)),
         "F35 a page instead of an answer": _spoiling(_html(200, charged=True)),
         "F36 no JSON": _spoiling(lambda asked: Reply(json.dumps(answer(asked)).encode()[:-1])),
@@ -97,3 +103,28 @@ MENDED: Mapping[str, Fault] = MappingProxyType(
     }
 )
 """Faults that pass: in the end every text has its vector."""
+
+
+def request_seconds(name: str) -> float:
+    """How long a request may take beside a fault: with patience, where the fault is not that it takes too long."""
+    return 3 if name.startswith(("F33", "F45")) else 600
+
+
+@contextmanager
+def noting_late() -> Iterator[list[int]]:
+    """Note how many texts each request had that was given up as too slow, be it for a fault or a pause of this machine.
+
+    They are bought again, and nothing else is.
+    """
+    late: list[int] = []
+    once = Service._once
+
+    async def noted(service: Service, texts: list[str]) -> Heard:
+        heard = await once(service, texts)
+        if isinstance(heard.outcome, Failed) and heard.outcome.slow:
+            late.append(len(texts))
+        return heard
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Service, "_once", noted)
+        yield late

@@ -121,9 +121,9 @@ class EmbeddingServer:
         return sum(self.charges)
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """The section of rag.toml that asks this service."""
+        """The section of rag.toml that asks this service, with patience."""
         asks = {"provider": "openai", "model": MODEL, "dimensions": DIMENSIONS, "base_url": self.url}
-        return asks | {"batch_texts": 8, "requests_at_once": 4, "request_seconds": 5, "give_up_seconds": 20} | more
+        return asks | {"batch_texts": 8, "requests_at_once": 4, "request_seconds": 600, "give_up_seconds": 3600} | more
 
     def _reply(self, asked: Asked) -> Reply:
         with self._lock:

@@ -1,9 +1,13 @@
 """Run a local HTTP server beside a test."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import HTTPServer
 from threading import Thread
+
+HELD = threading.TIMEOUT_MAX
+"""Seconds for an answer that is held back until the test lets go, so that whoever has given up was not answered."""
 
 
 @contextmanager

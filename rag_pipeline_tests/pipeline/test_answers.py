@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -28,6 +29,7 @@ from rag_pipeline_tests.chat_server import MODEL, Asked, ChatServer, Reply, chat
 from rag_pipeline_tests.databases import copy_database
 from rag_pipeline_tests.redis_server import needs_redis, redis_server
 from rag_pipeline_tests.scripted import Entry, scripted
+from rag_pipeline_tests.serving import HELD
 
 PUBLIC, HR = Access(("public",)), Access(("group:hr",))
 ANYBODY, OFFICER = Caller("public"), Caller("user:eve", "group:hr")
@@ -276,7 +278,6 @@ def test_without_a_model_the_best_passages_are_quoted(published: Settings) -> No
     ("reply", "because", "booked"),
     [
         (error(401), "it refused the request", []),
-        (Reply(["late"], seconds=9), "it took too long", ["lost"]),
         (Reply(["half an ans", "wer"], cut=1), "what it sent is no answer", ["lost"]),
     ],
 )
@@ -285,13 +286,23 @@ def test_a_model_that_fails_costs_the_answer_and_not_the_hits(
 ) -> None:
     service.answers = lambda asked: reply
     before = len(spent(published))
-    answer = answered(asking(published, service, seconds=1))
+    assert_failed(answered(asking(published, service)), because, lost=bool(booked))
+    assert [row[1] for row in spent(published)[before:]] == booked
+
+
+def assert_failed(answer: Answer, because: str, lost: bool) -> None:
     assert answer.answer is None
     assert not answer.abstained
     assert answer.hits
     assert answer.notes[-1].startswith(f"the model gave no answer, because {because}")
-    assert [row[1] for row in spent(published)[before:]] == booked
-    assert (answer.tokens > 0) == bool(booked)
+    assert (answer.tokens > 0) == lost
+
+
+def test_a_model_that_never_answers_costs_the_answer_and_not_the_hits(published: Settings, service: ChatServer) -> None:
+    service.answers = lambda asked: Reply(["late"], seconds=HELD)
+    before = len(spent(published))
+    assert_failed(answered(asking(published, service, seconds=1)), "it took too long", lost=True)
+    assert [row[1] for row in spent(published)[before:]] == ["lost"]
 
 
 def test_whoever_goes_away_in_the_middle_has_the_question_booked(published: Settings, service: ChatServer) -> None:
@@ -399,7 +410,8 @@ def test_a_slow_model_leaves_room_for_those_who_search(
     published: Settings, service: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "ANSWERS_AT_ONCE", 1)
-    service.answers = lambda asked: Reply(["late"], seconds=1)
+    go_on = threading.Event()
+    service.answers = lambda asked: Reply(["late"] if go_on.wait(HELD) else [])
     with Index.connect(asking(published, service)) as index, ThreadPoolExecutor(1) as threads:
         client = TestClient(create_app(published, index=index, caller=ANYBODY), base_url="http://localhost")
         first = threads.submit(client.post, "/answer", json={"text": QUESTION})
@@ -409,6 +421,7 @@ def test_a_slow_model_leaves_room_for_those_who_search(
         assert (second.status_code, second.headers["Retry-After"]) == (503, "5")
         assert "search meanwhile" in second.json()["detail"]
         assert client.post("/search", json={"text": QUESTION}).status_code == 200
+        go_on.set()
         assert first.result().json()["answer"] == "late"
         assert client.post("/answer", json={"text": ""}).status_code == 422
         assert client.post("/answer", json={"text": QUESTION}).status_code == 200
@@ -428,7 +441,7 @@ def test_evidence_is_of_what_the_caller_may_read(published: Settings) -> None:
 def test_the_service_answers_as_the_index_does(published: Settings, service: ChatServer) -> None:
     settings = asking(published, service)
     with Index.connect(settings) as index:
-        app = create_app(settings, index=index, caller=ANYBODY)
+        app = create_app(published, index=index, caller=ANYBODY)
         client = TestClient(app, base_url="http://localhost")
         sent = client.post("/answer", json={"text": QUESTION, "k": 4})
         assert sent.status_code == 200, sent.text

@@ -26,7 +26,7 @@ from rag_pipeline.settings import Settings
 from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.comparison import published_rows
 from rag_pipeline_tests.databases import copy_database
-from rag_pipeline_tests.embedding_faults import MENDED, SPOILT
+from rag_pipeline_tests.embedding_faults import MENDED, SPOILT, noting_late, request_seconds
 from rag_pipeline_tests.embedding_server import (
     DIMENSIONS,
     EmbeddingServer,
@@ -133,19 +133,21 @@ def changing(served: Served) -> Served:
 @pytest.mark.parametrize("name", MENDED)
 def test_a_fault_that_passes_leaves_no_trace(served: Served, oracle: Rows, name: str) -> None:
     served.service.fault = MENDED[name]
-    seconds = 3 if "F33" in name or "F45" in name else 15
-    published = served.pipeline(request_seconds=seconds, model="text-embedding-3-small").refresh("notes")
+    with noting_late() as late:
+        patient = served.pipeline(request_seconds=request_seconds(name), model="text-embedding-3-small")
+        published = patient.refresh("notes")
     assert served.rows() == oracle
     assert published.texts_embedded == len(served.service.sold)
     asked = sum(sum(count_tokens(each.body["input"])) for each in served.service.asked)
     charged = asked if "not charged" in name else served.service.charged
     assert served.ledger() == (charged, len(served.service.sold))
     assert published.tokens == charged
-    assert sum(served.service.sold.values()) - len(served.service.sold) <= len(SPOILT) * BATCH
+    again = sum(served.service.sold.values()) - len(served.service.sold)
+    assert again <= (sum(late) or len(SPOILT) * BATCH)
 
 
 STOPS: dict[str, tuple[Fault, type[RagError]]] = {
-    "F30 much later": (lambda number, asked: error(429, "slow down", retry_after="121"), RagError),
+    "F30 much later": (lambda number, asked: error(429, "slow down", retry_after="3601"), RagError),
     "F31 no credit": (lambda number, asked: error(429, "no credit", "insufficient_quota"), PermanentError),
     "F43 key revoked": (lambda number, asked: error(401, "bad key"), ConfigurationError),
     "F44 another name": (lambda number, asked: Reply(answer(asked) | {"model": "other"}), PermanentError),
@@ -158,16 +160,18 @@ STOPS: dict[str, tuple[Fault, type[RagError]]] = {
 def test_a_fault_that_stays_stops_the_run_and_the_next_goes_on(served: Served, oracle: Rows, name: str) -> None:
     fault, kind = STOPS[name]
     served.service.fault = lambda number, asked: fault(number, asked) if number >= 4 else None
+    patience: dict[str, Any] = {"give_up_seconds": 2} if name == "away" else {}
     with pytest.raises(kind):
-        served.pipeline(give_up_seconds=2).refresh("notes")
-    kept = served.one("select count(*) from rag.embedding_store")
+        served.pipeline(**patience).refresh("notes")
+    (kept,) = served.one("select count(*) from rag.embedding_store")
     assert served.one("select count(*) from documents") == (0,)
-    assert served.ledger() == (served.service.charged, kept[0])
-    assert kept[0] == 4 * BATCH
+    assert served.ledger() == (served.service.charged, kept)
+    # Before the service is away, a pause of this machine may use the patience up.
+    assert kept == (len(served.service.sold) if name == "away" else 4 * BATCH)
     served.service.fault = lambda number, asked: None
     published = served.pipeline().refresh("notes")
     assert served.rows() == oracle
-    assert published.texts_embedded == len(served.service.sold) - 4 * BATCH
+    assert published.texts_embedded == len(served.service.sold) - kept
     spoilt = sum(served.service.sold.values()) - len(served.service.sold)
     assert spoilt <= (4 * BATCH if name.startswith("F44") else 0)
     assert served.ledger() == (served.service.charged, len(served.service.sold))
