@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from rag_pipeline import __version__
+from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.query import Caller, Index
 from rag_pipeline.service import problems
 from rag_pipeline.service.callers import Fixed, open_callers
@@ -14,6 +15,9 @@ from rag_pipeline.service.gate import THIS_MACHINE, BodyLimit, KnownHosts, SafeH
 from rag_pipeline.service.metrics import Measured, Metrics
 from rag_pipeline.service.routes import router
 from rag_pipeline.settings import Settings
+
+_BESIDE_THE_MODEL = 5.0
+"""Seconds of a request for an answer that are left for all else: who asks, the search, the citations."""
 
 
 def create_app(
@@ -31,6 +35,7 @@ def create_app(
     the two is refused a name that is not known. Raises `ConfigurationError` for settings that cannot be used,
     `TransientError` when keys cannot be fetched now.
     """
+    _check_that_answers_fit(settings)
     identify = Fixed(caller) if caller else open_callers(settings, environ)
     metrics = Metrics()
     api = FastAPI(
@@ -51,3 +56,13 @@ def create_app(
             KnownHosts(TimeLimit(BodyLimit(api, limits.max_body_kb * 1000), limits.request_seconds), hosts), metrics
         )
     )
+
+
+def _check_that_answers_fit(settings: Settings) -> None:
+    """Refuse a model that may take so long that nobody waits any more for the answer that it is paid for."""
+    model, request = settings.answers.seconds, settings.service.request_seconds
+    if settings.answers.model is not None and model + _BESIDE_THE_MODEL > request:
+        raise ConfigurationError(
+            f"[service] request_seconds = {request:g} must be {_BESIDE_THE_MODEL:g} or more above [answers] seconds = "
+            f"{model:g}, or answers are paid for that nobody gets; raise the one or lower the other"
+        )

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from rag_pipeline.database.connection import server_url
+from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Filters, Hits, Index
 from rag_pipeline.query.hits import Hit
@@ -307,6 +308,22 @@ def test_a_fixed_caller_is_served_under_this_machines_names_only(configured: Set
     assert client.get("/caller", headers={"Host": "evil.example"}).status_code == 421
     evil = {"Origin": "https://evil.example"}
     assert client.post("/search", json={"text": QUESTION}, headers=evil).status_code == 403
+
+
+def test_a_model_that_answers_after_the_end_of_a_request_is_refused(settings: Settings, index: Index) -> None:
+    def opened(answers: dict[str, Any], service: dict[str, Any]) -> ASGIApp:
+        sections = {"answers": {"model": "writer"} | answers, "service": service}
+        values = {**settings.model_dump(), "folder": settings.folder, **sections}
+        return create_app(Settings.model_validate(values), index=index, caller=Caller("public"))
+
+    assert opened({}, {}), "the defaults fit together"
+    assert opened({"seconds": 60}, {"request_seconds": 65})
+    assert opened({"seconds": 60, "model": None}, {})
+    for answers, service in (({"seconds": 60}, {}), ({}, {"request_seconds": 29}), ({"seconds": 25.5}, {})):
+        with pytest.raises(
+            ConfigurationError, match=r"request_seconds = .* must be 5 or more above \[answers\] seconds"
+        ):
+            opened(answers, service)
 
 
 def test_the_schema_describes_every_address_with_an_example(client: TestClient) -> None:
