@@ -11,11 +11,11 @@ import click
 
 from rag_pipeline.cli.answers import Shown, print_answer
 from rag_pipeline.cli.hits import print_hits
-from rag_pipeline.cli.options import as_json, chosen, load_settings, source_option
+from rag_pipeline.cli.options import as_json, caller_of, caller_option, chosen, load_settings, source_option
 from rag_pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
-    from rag_pipeline.query import Caller, Filters
+    from rag_pipeline.query import Filters
     from rag_pipeline.settings import Settings
 
 
@@ -51,13 +51,7 @@ class JsonObject(click.ParamType):
 
 _ASKING = (
     click.argument("text"),
-    click.option(
-        "--as",
-        "principals",
-        metavar="P",
-        multiple=True,
-        help="Who asks: public, user:NAME or group:NAME; repeat for each.",
-    ),
+    caller_option(),
     click.option("-k", default=10, show_default=True, help="How many hits, at most."),
     source_option("Search only this source"),
     click.option(
@@ -89,14 +83,23 @@ def _asking(verb: Callable[..., None]) -> Callable[..., None]:
 @click.option("--explain", is_flag=True, help="Say what each layer kept, dropped and took, and why.")
 @click.option("--plan", is_flag=True, help="--explain, and the plans of the SQL.")
 @as_json
-def search(text: str, k: int, rerank: bool | None, explain: bool, plan: bool, as_json: bool, **asked: Any) -> None:
+def search(
+    text: str,
+    principals: tuple[str, ...],
+    k: int,
+    rerank: bool | None,
+    explain: bool,
+    plan: bool,
+    as_json: bool,
+    **narrowing: Any,
+) -> None:
     """Search the index for TEXT, among what the caller may read. Words in "quotation marks" must follow each other."""
-    _expect_a_caller(asked)
+    caller = caller_of(principals)
     from rag_pipeline.query import Index
 
     settings = load_settings()
     try:
-        caller, filters = _who_and_what(settings, **asked)
+        filters = _filters(settings, **narrowing)
         with Index.connect(settings) as index:
             hits = index.search(text, caller=caller, k=k, filters=filters, rerank=rerank, explain=explain, plan=plan)
     except ValueError as error:
@@ -117,18 +120,18 @@ def search(text: str, k: int, rerank: bool | None, explain: bool, plan: bool, as
 @click.command(short_help="Answer a question on behalf of a caller.")
 @_asking
 @as_json
-def ask(text: str, k: int, rerank: bool | None, as_json: bool, **asked: Any) -> None:
+def ask(text: str, principals: tuple[str, ...], k: int, rerank: bool | None, as_json: bool, **narrowing: Any) -> None:
     """Answer the question TEXT from what the caller may read, with citations; or say that it is not known.
 
     A model writes the answer if [answers] model names one, else the best passages are quoted.
     """
-    _expect_a_caller(asked)
+    caller = caller_of(principals)
     from rag_pipeline.query import Index
 
     settings = load_settings()
     shown = Shown()
     try:
-        caller, filters = _who_and_what(settings, **asked)
+        filters = _filters(settings, **narrowing)
         with Index.connect(settings) as index:
             on_text = None if as_json else shown.add
             answer = index.answer(text, caller=caller, k=k, filters=filters, rerank=rerank, on_text=on_text)
@@ -148,17 +151,8 @@ def _as_json(value: Any) -> Any:
     return value
 
 
-def _expect_a_caller(asked: Mapping[str, Any]) -> None:
-    if not asked["principals"]:
-        raise click.UsageError(
-            "say on whose behalf: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
-            "nothing is shown that they may not read"
-        )
-
-
-def _who_and_what(
+def _filters(
     settings: "Settings",
-    principals: tuple[str, ...],
     names: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
@@ -167,11 +161,11 @@ def _who_and_what(
     languages: tuple[str, ...],
     uri_prefix: str | None,
     where: Mapping[str, Any] | None,
-) -> "tuple[Caller, Filters]":
-    """Return who asks, and among what. Raises `ValueError` for what cannot be meant."""
-    from rag_pipeline.query import Caller, Filters
+) -> "Filters":
+    """Return what narrows the question. Raises `ValueError` for what cannot be meant."""
+    from rag_pipeline.query import Filters
 
-    return Caller(*principals), Filters(
+    return Filters(
         sources=chosen(settings, names) if names else None,
         media_types=media_types or None,
         uri_prefix=uri_prefix,

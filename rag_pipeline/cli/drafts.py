@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rag_pipeline.cli.options import as_json, load_settings
+from rag_pipeline.cli.options import as_json, caller_of, caller_option, load_settings
 from rag_pipeline.cli.output import print_json, print_notes, print_table
 from rag_pipeline.cli.progress import StageProgress
 
@@ -47,13 +47,7 @@ def _of_the_log(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--days", type=click.IntRange(1, 3660), default=30, metavar="N", help="The last N days; 30 by default."
         ),
-        click.option(
-            "--as",
-            "principals",
-            metavar="P",
-            multiple=True,
-            help="Who is to ask: public, user:NAME or group:NAME; repeat for each.",
-        ),
+        caller_option("Who is to ask: public, user:NAME or group:NAME; repeat for each."),
     ):
         command = option(command)
     return command
@@ -85,7 +79,7 @@ def draft(
 
     Whatever a draft proposes is what its caller may read. A golden set with a draft in it is refused.
     """
-    caller = _caller(principals)
+    caller = caller_of(principals)
     settings = load_settings()
     if golden is None and settings.evaluation.set is not None:
         golden = settings.folder / settings.evaluation.set
@@ -116,7 +110,7 @@ def gaps(principals: tuple[str, ...], days: int, askers: int, limit: int, as_jso
 
     That is, nothing that reaches [answers] min_evidence, or only what a model could not answer from.
     """
-    caller = _caller(principals)
+    caller = caller_of(principals)
     settings = load_settings()
     from rag_pipeline.evaluation.draft import gaps as found_gaps
 
@@ -130,20 +124,6 @@ def gaps(principals: tuple[str, ...], days: int, askers: int, limit: int, as_jso
     if not settings.answers.min_evidence:
         notes = (*notes, "[answers] min_evidence is 0, so that whatever is found counts as good")
     print_notes(notes if found else (*notes, "nothing that so many asked is without a good result"))
-
-
-def _caller(principals: Sequence[str]) -> "Caller":
-    if not principals:
-        raise click.UsageError(
-            "say who is to ask: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
-            "nothing is proposed that they may not read"
-        )
-    from rag_pipeline.query import Caller
-
-    try:
-        return Caller(*principals)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 @contextmanager

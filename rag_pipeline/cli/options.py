@@ -1,6 +1,6 @@
 """Options that several verbs share, and the settings that all of them read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,6 +8,7 @@ import click
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from rag_pipeline.query import Caller
     from rag_pipeline.settings import Settings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -18,6 +19,26 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 def source_option(text: str) -> Decorator:
     """Return the repeatable option ``--source`` with its help text."""
     return click.option("--source", "names", metavar="S", multiple=True, help=f"{text}; may be repeated.")
+
+
+def caller_option(text: str = "Who asks: public, user:NAME or group:NAME; repeat for each.") -> Decorator:
+    """Return the repeatable option ``--as`` with its help text."""
+    return click.option("--as", "principals", metavar="P", multiple=True, help=text)
+
+
+def caller_of(principals: Sequence[str]) -> "Caller":
+    """Return the caller who is all of these. Raises `click.UsageError` when there are none, or for a malformed one."""
+    if not principals:
+        raise click.UsageError(
+            "say on whose behalf: --as user:NAME, --as group:NAME (repeat for every group) or --as public; "
+            "nothing is shown that they may not read"
+        )
+    from rag_pipeline.query import Caller
+
+    try:
+        return Caller(*principals)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def load_settings() -> "Settings":

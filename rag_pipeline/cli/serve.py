@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
-from rag_pipeline.cli.options import load_settings
+from rag_pipeline.cli.options import caller_of, caller_option, load_settings
 from rag_pipeline.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from rag_pipeline.query import Caller
 
 _EXTRAS = {"service": ("fastapi", "uvicorn", "jwt", "cryptography", "prometheus_client"), "mcp": ("mcp",)}
 
@@ -18,20 +14,14 @@ _EXTRAS = {"service": ("fastapi", "uvicorn", "jwt", "cryptography", "prometheus_
 @click.command(short_help="Answer searches over HTTP, with a page to ask in.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option(
-    "--as",
-    "principals",
-    metavar="P",
-    multiple=True,
-    help="Everyone who asks is this caller; for this machine only. Repeat for each principal.",
-)
+@caller_option("Everyone who asks is this caller; for this machine only. Repeat for each principal.")
 def serve(host: str, port: int, principals: tuple[str, ...]) -> None:
     """Answer searches over HTTP, and give a page to ask in, until Ctrl-C.
 
     Who asks is told by a token or by a trusted proxy, as [service] says; for one's own machine by --as.
     """
     settings = load_settings()
-    caller = _caller(principals) if principals else None
+    caller = caller_of(principals) if principals else None
     with _extra("service"):
         from rag_pipeline.service import create_app, is_loopback
         from rag_pipeline.service import serve as run
@@ -49,35 +39,20 @@ def serve(host: str, port: int, principals: tuple[str, ...]) -> None:
 
 
 @click.command(short_help="Offer search to a language model (MCP, over stdio).")
-@click.option(
-    "--as", "principals", metavar="P", multiple=True, help="Who asks: public, user:NAME or group:NAME; repeat for each."
-)
+@caller_option()
 def mcp(principals: tuple[str, ...]) -> None:
     """Serve the Model Context Protocol on stdin and stdout: the tools search, answer and fetch_window.
 
     Whoever starts it fixes the caller; a model cannot ask for anybody else.
     """
-    if not principals:
-        raise click.UsageError(
-            "say on whose behalf the model asks: --as user:NAME, --as group:NAME (one for each group) or --as public"
-        )
+    caller = caller_of(principals)
     settings = load_settings()
-    caller = _caller(principals)
     with _extra("mcp"):
         from rag_pipeline.mcp import create_server
     from rag_pipeline.query import Index
 
     with Index.connect(settings) as index:
         create_server(index, caller).run("stdio")
-
-
-def _caller(principals: tuple[str, ...]) -> "Caller":
-    from rag_pipeline.query import Caller
-
-    try:
-        return Caller(*principals)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 @contextmanager

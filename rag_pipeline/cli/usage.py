@@ -81,7 +81,8 @@ def _plot(rows: Rows, by: str) -> None:
     longest = float(max(row[measure] for row in rows)) or 1.0
     table = Table(box=None, pad_edge=False)
     for heading in (by, "texts", "tokens", "usd", "found"):
-        table.add_column(heading, justify="left" if heading == by else "right", no_wrap=True)
+        # Where a terminal is too narrow a name goes on in the next line; a number is never cut.
+        table.add_column(heading, justify="left" if heading == by else "right", no_wrap=heading != by, overflow="fold")
     table.add_column("usd" if measure == "cost_usd" else "tokens", width=_BAR)
     for row in rows:
         found = f"{row['texts_found'] / row['texts_wanted']:.0%}" if row["texts_wanted"] else "-"

@@ -192,5 +192,5 @@ def test_nothing_is_proposed_on_behalf_of_nobody(folder: Path) -> None:
     for verb in ("draft", "gaps"):
         result = CliRunner().invoke(main, ["eval", verb])
         assert result.exit_code == 2
-        assert "say who is to ask" in result.stderr
+        assert "say on whose behalf" in result.stderr
         assert CliRunner().invoke(main, ["eval", verb, "--as", "nonsense"]).exit_code == 2
