@@ -143,10 +143,11 @@ def _with_direction(block: Sequence[Vector]) -> tuple[list[int], list[tuple[int,
 
 def in_order(embedder: Embedder, texts: Iterable[str]) -> list[Vector]:
     """Return one vector a text, in order. Raises `DocumentError` when one is refused."""
+    wanted = list(texts)
     found: dict[int, Vector] = {}
-    for batch in embedder.embed(texts):
+    for batch in embedder.embed(wanted):
         for position, refusal in batch.refused:
-            raise DocumentError(f"text {position} is refused: {refusal.reason}")
+            raise DocumentError(f"{wanted[position][:60]!r} is refused: {refusal.reason}")
         found.update(zip(batch.positions, batch.vectors, strict=True))
     return [found[position] for position in range(len(found))]
 

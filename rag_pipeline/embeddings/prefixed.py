@@ -8,7 +8,8 @@ vector; they are part of the recipe by themselves, and another choice of them bu
 import json
 from collections.abc import Iterable, Iterator
 
-from rag_pipeline.embeddings import Batch, Embedder, Reserve, Sample, Vector, unbounded
+from rag_pipeline.embeddings import Batch, Embedder, Reserve, Sample, Vector, in_order, unbounded
+from rag_pipeline.errors import DocumentError, PermanentError
 from rag_pipeline.settings import Embedding
 
 
@@ -23,6 +24,17 @@ def count_as_read(embedder: Embedder, texts: list[str]) -> list[int]:
     if isinstance(embedder, PrefixedEmbedder):
         return embedder.count_passages(texts)
     return embedder.count_tokens(texts)
+
+
+def embed_questions(embedder: Embedder, texts: list[str]) -> list[Vector]:
+    """Return the vectors of many questions, in order: those of `embed_query`, by the requests and patience of `embed`.
+
+    Raises what `embed` does, and `PermanentError` when one is refused.
+    """
+    try:
+        return embedder.embed_queries(texts) if isinstance(embedder, PrefixedEmbedder) else in_order(embedder, texts)
+    except DocumentError as refused:
+        raise PermanentError(f"a question cannot be embedded: {refused}") from refused
 
 
 class PrefixedEmbedder:
@@ -50,6 +62,10 @@ class PrefixedEmbedder:
     def embed_query(self, text: str) -> Vector:
         """Return the vector of a question."""
         return self._inner.embed_query(self._query + text)
+
+    def embed_queries(self, texts: list[str]) -> list[Vector]:
+        """Return the vectors of questions, in order. Raises as `in_order` does."""
+        return in_order(self._inner, (self._query + text for text in texts))
 
     def sample(self, reserve: Reserve = unbounded) -> Sample | None:
         """Embed the fixed text as it is."""

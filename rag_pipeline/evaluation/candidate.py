@@ -14,6 +14,7 @@ from psycopg import Connection
 from rag_pipeline.database.objects import as_owner, generation_search_path, read_objects
 from rag_pipeline.database.statements import sql_folder, statements
 from rag_pipeline.embeddings import Embedder, Vector
+from rag_pipeline.embeddings.prefixed import embed_questions
 from rag_pipeline.evaluation.golden import Question
 from rag_pipeline.query import Index
 from rag_pipeline.query.models import Live
@@ -32,8 +33,8 @@ class QuestionVectors:
 
     def __init__(self, embedder: Embedder, questions: Iterable[Question]) -> None:
         """Embed the questions that expect something to be found. Raises what the model does."""
-        texts = dict.fromkeys(question.text for question in questions if question.expected)
-        self._vectors = {text: embedder.embed_query(text) for text in texts}
+        texts = list(dict.fromkeys(question.text for question in questions if question.expected))
+        self._vectors = dict(zip(texts, embed_questions(embedder, texts), strict=True))
 
     def of(self, live: Live, sample: object) -> "QuestionVectors":
         """Stand in for the model of the generation that is asked."""

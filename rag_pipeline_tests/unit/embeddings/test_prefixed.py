@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.embeddings import in_order, open_embedder
 from rag_pipeline.embeddings.hashed import HashedEmbedder
+from rag_pipeline.embeddings.prefixed import embed_questions
 from rag_pipeline.settings import DECIDES, Embedding
 from rag_pipeline.settings.prefixes import Prefixes, known_prefixes
 
@@ -27,6 +28,8 @@ def test_the_model_reads_the_prefix_and_then_the_text(query: str, passage: str, 
     for text, vector in zip(texts, in_order(embedder, texts), strict=True):
         assert np.array_equal(vector, plain.embed_query(passage + text))
         assert np.array_equal(embedder.embed_query(text), plain.embed_query(query + text))
+    for text, vector in zip(texts, embed_questions(embedder, texts), strict=True):
+        assert np.array_equal(vector, embedder.embed_query(text))
     assert embedder.count_tokens(texts) == plain.count_tokens(texts)
     assert embedder.dimensions == plain.dimensions
 
