@@ -13,7 +13,10 @@ HERE = Path(__file__).resolve().parent
 NOTE = HERE / "docs" / "demo-note.md"
 COMMAND = Path(sys.executable).with_name("rag-pipeline")
 
-FIRST = """# Espresso machine
+FIRST = """---
+team: kitchen
+---
+# Espresso machine
 
 ## Descaling
 
@@ -23,6 +26,9 @@ Descale the office espresso machine on the first Monday of the month.
 
 Beans are ordered by the person who finishes the last bag.
 """
+
+# Among what the kitchen wrote: the README, which shows this very output, would be found as well.
+DESCALED = """search 'when is the coffee machine descaled' --as public -k 1 --where '{"team": "kitchen"}'"""
 
 QUESTIONS = (
     "which function takes the lock of a source before it publishes",
@@ -52,11 +58,11 @@ def main() -> None:
         say("Change one paragraph: one text is embedded")
         NOTE.write_text(FIRST.replace("first Monday", "last Friday"))
         run("refresh --source docs")
-        run("search 'when is the coffee machine descaled' --as public -k 1")
+        run(DESCALED)
         say("Delete the document: it leaves no ghost")
         NOTE.unlink()
         run("refresh --source docs")
-        run("search 'when is the coffee machine descaled' --as public -k 1")
+        run(DESCALED)
     finally:
         NOTE.unlink(missing_ok=True)
     say("Three questions by two callers: only engineers may read the code")
