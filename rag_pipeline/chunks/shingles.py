@@ -13,9 +13,6 @@ from unicodedata import normalize
 
 import numpy as np
 
-SHINGLE_WORDS = 5
-"""Words of a shingle; a text with fewer is one shingle."""
-
 _WORD_BYTES = bytes(
     byte if byte >= 0x80 or chr(byte).isalnum() or chr(byte) == "_" else 0x20 for byte in bytes(range(256)).lower()
 )
@@ -35,6 +32,9 @@ _FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB],
     dtype=np.uint64,
 )
+SHINGLE_WORDS = len(_FACTORS)
+"""Words of a shingle; a text with fewer is one shingle."""
+
 _HALF = np.uint64(32)
 _REMEMBERED = 100_000
 

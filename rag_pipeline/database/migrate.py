@@ -21,7 +21,6 @@ from rag_pipeline.database.objects import (
     UNKNOWN_LAYOUT,
     apply_objects,
     as_owner,
-    generation_search_path,
     read_objects,
     search_path,
 )
@@ -39,14 +38,12 @@ from rag_pipeline.errors import ConfigurationError, PermanentError
 if TYPE_CHECKING:
     from rag_pipeline.settings import Settings
 
-__all__ = ["Migration", "apply_objects", "generation_search_path", "migrate", "pending", "prepare", "read_migrations"]
-
 _FILE = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class MigrationFile:
     """One file ``NNNN_name.sql``; `checksum` is the sha256 of its text."""
 
     number: int
@@ -104,15 +101,17 @@ def migrate(connection: Connection[Any], folder: Path) -> list[str]:
     return done
 
 
-def read_migrations(folder: Path) -> list[Migration]:
+def read_migrations(folder: Path) -> list[MigrationFile]:
     """Read the migrations in `folder`. Raises `ConfigurationError` unless they are numbered 1, 2, 3 … once each."""
-    found: list[Migration] = []
+    found: list[MigrationFile] = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE.fullmatch(path.name)
         if match is None:
             raise ConfigurationError(f"{path}: a migration is called NNNN_name.sql, in lower case; rename it")
         text = path.read_text("utf-8")
-        found.append(Migration(int(match["number"]), match["name"], hashlib.sha256(text.encode()).hexdigest(), text))
+        found.append(
+            MigrationFile(int(match["number"]), match["name"], hashlib.sha256(text.encode()).hexdigest(), text)
+        )
     numbers = [migration.number for migration in found]
     for expected, number in enumerate(numbers, 1):
         if number != expected:
@@ -121,7 +120,7 @@ def read_migrations(folder: Path) -> list[Migration]:
     return found
 
 
-def pending(applied: Sequence[Migration], known: Sequence[Migration]) -> list[Migration]:
+def pending(applied: Sequence[MigrationFile], known: Sequence[MigrationFile]) -> list[MigrationFile]:
     """Return those of the `known` migrations that follow the `applied` ones.
 
     Raises `ConfigurationError` when an applied migration has changed since, or is not known.
@@ -155,12 +154,12 @@ def _is_prepared(index: str, other: str) -> bool:
     return surroundings and migrations == known and (not objects or dict(objects) == files)
 
 
-def _apply_next(connection: Connection[Any], known: Sequence[Migration]) -> str | None:
+def _apply_next(connection: Connection[Any], known: Sequence[MigrationFile]) -> str | None:
     """Apply the first migration that is pending, and return its file name; None when there is none."""
     queries = statements("database")
     with as_owner(connection, search_path(connection, "rag")):
         connection.execute((sql_folder() / "bookkeeping.sql").read_bytes())
-        applied = [Migration(*row) for row in connection.execute(queries["applied_migrations"]).fetchall()]
+        applied = [MigrationFile(*row) for row in connection.execute(queries["applied_migrations"]).fetchall()]
         following = pending(applied, known)
         if not following:
             return None

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.database.migrate import Migration, pending, read_migrations
+from rag_pipeline.database.migrate import MigrationFile, pending, read_migrations
 from rag_pipeline.errors import ConfigurationError
 
 _COUNTS = st.integers(0, 8)
 
 
-def _migrations(count: int) -> list[Migration]:
-    return [Migration(number, f"m{number}", f"sum{number}", "select 1") for number in range(1, count + 1)]
+def _migrations(count: int) -> list[MigrationFile]:
+    return [MigrationFile(number, f"m{number}", f"sum{number}", "select 1") for number in range(1, count + 1)]
 
 
 @given(_COUNTS, _COUNTS)
@@ -25,7 +25,7 @@ def test_an_edited_migration_is_refused(applied: int, further: int, data: st.Dat
     known = _migrations(applied + further)
     edited = data.draw(st.integers(0, applied - 1))
     before = known[:applied]
-    before[edited] = Migration(edited + 1, before[edited].name, "another sum")
+    before[edited] = MigrationFile(edited + 1, before[edited].name, "another sum")
     with pytest.raises(ConfigurationError, match=rf"{edited + 1:04}_m{edited + 1}.sql has changed"):
         pending(before, known)
 
