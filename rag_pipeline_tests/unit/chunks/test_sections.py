@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-import time
 from hashlib import sha256
 
 import pytest
@@ -14,6 +13,7 @@ from rag_pipeline.chunks import split
 from rag_pipeline.documents import parse
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.model import BlockKind, Chunk, Document, Section
+from rag_pipeline_tests.costs import assert_linear, no_hang
 from rag_pipeline_tests.handbook import BUNDLE, MISSING, History, git
 from rag_pipeline_tests.unit.documents.generated import DOCUMENTS, MARKDOWN, WORDS, count
 
@@ -301,18 +301,11 @@ def test_two_calls_serve_a_document_whose_blocks_fit():
     ],
     ids=["one line", "one word", "paragraphs", "headings", "outline", "long table", "wide table"],
 )
-def test_time_is_linear_in_size(make):
-    taken = []
-    for size in (2_000, 8_000):
-        parsed = document(make(size))
-        taken.append(min(cpu_seconds(parsed) for _ in range(3)))
-    assert taken[1] < 10 * max(taken[0], 0.03), taken  # 4 when linear, 16 when quadratic
-
-
-def cpu_seconds(parsed):
-    started = time.process_time()
-    split(parsed, count, 200, 800)
-    return time.process_time() - started
+def test_work_is_linear_in_size_and_nothing_hangs(make):
+    small, large, vast = (document(make(size)) for size in (500, 2_000, 8_000))
+    assert_linear(lambda: split(small, count, 200, 800), lambda: split(large, count, 200, 800))
+    with no_hang():
+        split(vast, count, 200, 800)
 
 
 def test_the_hash_seed_does_not_matter():

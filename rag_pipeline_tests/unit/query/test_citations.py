@@ -1,7 +1,6 @@
 """What is believed of a text that a model wrote."""
 
 import re
-import time
 import unicodedata
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.query.citations import KEPT_TAG, Reader, best_hit
 from rag_pipeline.query.excerpts import Excerpt
+from rag_pipeline_tests.costs import assert_linear, no_hang
 from rag_pipeline_tests.unit.query.candidates import candidate
 
 TAG = "5f0ca7b1"
@@ -211,17 +211,21 @@ def test_text_is_shown_as_soon_as_nothing_can_change_it() -> None:
         *("[²]", "[²", "[\u03321", "〖ﷺ"),
     ],
 )
-@pytest.mark.parametrize("size", [4, 20_000])
-def test_reading_takes_time_in_proportion_to_length(shape: str, size: int) -> None:
+def test_reading_costs_in_proportion_to_length(shape: str) -> None:
     """A document may talk a model into any shape; who waits for the answer waits for the model alone."""
-    text = (shape * 20_000)[:20_000]
-    reader = Reader(EXCERPTS, TAG)
-    spent = time.thread_time()
-    for start in range(0, len(text), size):
-        reader.feed(text[start : start + size])
-    reader.end()
-    assert time.thread_time() - spent < 2
-    assert reader.text
+
+    def read(length: int, piece: int) -> None:
+        text = (shape * length)[:length]
+        reader = Reader(EXCERPTS, TAG)
+        for start in range(0, length, piece):
+            reader.feed(text[start : start + piece])
+        reader.end()
+        assert reader.text
+
+    assert_linear(lambda: read(4_000, 4), lambda: read(16_000, 4))
+    assert_linear(lambda: read(4_000, 4_000), lambda: read(16_000, 16_000))
+    with no_hang():
+        read(200_000, 200_000)
 
 
 def test_of_the_hits_in_an_excerpt_the_one_that_says_it_is_cited() -> None:

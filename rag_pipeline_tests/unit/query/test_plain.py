@@ -1,5 +1,4 @@
 import re
-import time
 import unicodedata
 
 import pytest
@@ -7,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.query.plain import line, plain, visible
+from rag_pipeline_tests.costs import no_hang
 
 JOINERS = "\u200c\u200d\ufe0f"
 SEEN_BY_NOBODY = (
@@ -100,7 +100,6 @@ def test_what_is_visible_does_not_depend_on_where_a_text_is_cut(text: str, cut: 
 @pytest.mark.parametrize("blank", [" ", "\n", "/"])
 def test_a_special_token_that_is_only_begun_costs_no_more_than_its_length(begun: str, blank: str) -> None:
     """A document may hold as many blanks as it likes; whoever finds it must not wait for them."""
-    text = begun + blank * 10_000 + "x"
-    spent = time.thread_time()
-    assert plain(text) == text
-    assert time.thread_time() - spent < 1
+    text = begun + blank * 1_000_000 + "x"
+    with no_hang():
+        assert plain(text) == text

@@ -1,7 +1,6 @@
 """Globs agree with a slow matcher that follows the definition, and cannot be made slow."""
 
 import fnmatch
-import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.sources.globs import PathFilter
+from rag_pipeline_tests.costs import no_hang
 
 NAMES = st.text("ab.-]é\n", min_size=1, max_size=6).filter(lambda name: name not in (".", ".."))
 PATHS = st.lists(NAMES, min_size=1, max_size=5).map("/".join)
@@ -80,8 +80,7 @@ def test_a_glob_that_can_match_nothing_is_refused(glob: str) -> None:
         ("**" * 50 + "b", "a" * 5_000),
     ],
 )
-def test_hostile_names_take_no_time(glob: str, path: str) -> None:
+def test_hostile_names_hang_nothing(glob: str, path: str) -> None:
     paths = PathFilter.of([glob], [], "s")
-    started = time.perf_counter()
-    assert not paths.includes(path)
-    assert time.perf_counter() - started < 2
+    with no_hang():
+        assert not paths.includes(path)

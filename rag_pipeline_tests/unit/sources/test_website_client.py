@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import DocumentError, TransientError
+from rag_pipeline.sources import website_client
 from rag_pipeline.sources.website_addresses import resolve
 from rag_pipeline.sources.website_client import Client, inflated
 from rag_pipeline.sources.website_urls import Url, parse_url
@@ -37,8 +38,13 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
+@pytest.fixture(autouse=True)
+def _idle_connections_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(website_client, "_IDLE_SECONDS", 3600)
+
+
 def client(names: Names, *private_hosts: str) -> Client:
-    return Client(100, private_hosts, names, seconds=5)
+    return Client(100, private_hosts, names, seconds=600)
 
 
 def test_the_address_that_was_checked_is_connected_to_and_the_name_is_kept(web: WebServer) -> None:

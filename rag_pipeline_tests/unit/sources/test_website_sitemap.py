@@ -1,7 +1,6 @@
 """Sitemaps of all shapes, from friends and strangers."""
 
 import gzip
-import time
 import tracemalloc
 from datetime import UTC, datetime
 
@@ -9,6 +8,7 @@ import pytest
 
 from rag_pipeline.errors import DocumentError
 from rag_pipeline.sources.website_sitemap import MAX_BYTES, Entry, entries
+from rag_pipeline_tests.costs import no_hang
 
 SPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 
@@ -83,10 +83,8 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
     ids=range(21),
 )
 def test_what_is_no_sitemap_is_refused(data: bytes) -> None:
-    started = time.monotonic()
-    with pytest.raises(DocumentError):
+    with no_hang(), pytest.raises(DocumentError):
         list(entries(data))
-    assert time.monotonic() - started < 5
 
 
 def test_what_came_before_the_damage_is_still_given() -> None:
