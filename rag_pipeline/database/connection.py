@@ -156,7 +156,7 @@ def _explained(conninfo: str, error: psycopg.OperationalError, key: str) -> RagE
     where = (
         f"Postgres at {given.get('host') or 'localhost'}:{given.get('port') or 5432}, database {given.get('dbname')!r}"
     )
-    reason = str(error).strip()
+    reason = " ".join(str(error).split())
     unreachable = isinstance(error, psycopg.errors.ConnectionTimeout) or pq.PGconn.ping(conninfo.encode()) in (
         pq.Ping.NO_RESPONSE,
         pq.Ping.REJECT,

@@ -8,6 +8,7 @@ searches, so that many at once do not take more cores than there are; each waits
 import math
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -92,8 +93,9 @@ def _open(model: str) -> "TextCrossEncoder":
     known = [str(each["model"]) for each in TextCrossEncoder.list_supported_models()]
     if model not in known:
         names = [*PACKAGED, *(name for name in known if not name.startswith(("packaged/", "folder/")))]
+        meant = ", ".join(get_close_matches(model, names) or names)
         raise ConfigurationError(
-            f"[retrieval] rerank_model: {model!r} is no folder and no model that is known; known: {', '.join(names)}"
+            f"[retrieval] rerank_model: {model!r} is no folder and no model that is known; known: {meant}"
         )
     try:
         return TextCrossEncoder(model, threads=1)

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from rag_pipeline.settings.sections import (
     Workspace,
 )
 from rag_pipeline.settings.service import Service
-from rag_pipeline.settings.sources import SOURCE_TYPES, AnySource
+from rag_pipeline.settings.sources import SOURCE_KINDS, SOURCE_TYPES, AnySource
 from rag_pipeline.settings.tracing import Tracing
 
 FILE_NAME = "rag.toml"
@@ -108,20 +109,26 @@ class Settings(Section):
         """Read one `rag.toml`. Raises `ConfigurationError`."""
         try:
             values: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{file}: {error}; save it as UTF-8") from error
+        except (OSError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{file}: {error}") from error
+        variables: dict[tuple[str, ...], str] = {}
         for variable, text in environ.items():
             if match := _ENVIRONMENT.fullmatch(variable):
-                section = match["section"].lower()
+                section, key = match["section"].lower(), match["key"].lower()
+                if section not in values:
+                    variables[(section,)] = variable
                 table = values.setdefault(section, {})
                 if not isinstance(table, dict):
                     raise ConfigurationError(f"{variable}: [{section}] is a list; change it in {file}")
-                table[match["key"].lower()] = _plain(text)
+                table[key] = _plain(text)
+                variables[section, key] = variable
         try:
             connected = {"sources": _connectors(values["sources"])} if isinstance(values.get("sources"), list) else {}
             return cls.model_validate({**values, **connected, "folder": file.parent.resolve()})
         except ValidationError as error:
-            lines = [_explain(file, values, dict(detail)) for detail in error.errors(include_url=False)]
+            lines = [_explain(file, variables, values, dict(detail)) for detail in error.errors(include_url=False)]
             raise ConfigurationError("\n".join(lines)) from error
 
     def source(self, name: str) -> SourceSettings:
@@ -170,8 +177,10 @@ def _plain(text: str) -> Any:
         return text
 
 
-def _explain(file: Path, values: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
-    """Say in one line which setting of `file` is wrong and what to write instead."""
+def _explain(
+    file: Path, variables: Mapping[tuple[str, ...], str], values: Mapping[str, Any], detail: Mapping[str, Any]
+) -> str:
+    """Say in one line which setting is wrong, where it was made, in `file` or a variable, and what to write instead."""
     place: list[str] = []
     node: Any = values
     for part in detail["loc"]:
@@ -185,12 +194,45 @@ def _explain(file: Path, values: Mapping[str, Any], detail: Mapping[str, Any]) -
     if detail["type"] == "missing":
         place.append(str(detail["loc"][-1]))
     setting = ".".join(place) or "the file"
-    known = ", ".join((*SOURCE_TYPES, *plugins(SOURCES)))
-    remedies = {
-        "extra_forbidden": "unknown key; remove it or correct its spelling (docs/settings.md lists all keys)",
-        "missing": "missing; add it",
-        "union_tag_not_found": "a source needs a type, such as 'files' or 'git'",
-        "union_tag_invalid": f"{detail.get('ctx', {}).get('tag')!r} is no type of source; known: {known}",
-    }
-    message = remedies.get(str(detail["type"]), str(detail["msg"]).removeprefix("Value error, "))
-    return f"{file}: {setting}: {message}"
+    return f"{variables.get(tuple(place[:2]), file)}: {setting}: {_remedy(detail)}"
+
+
+def _remedy(detail: Mapping[str, Any]) -> str:
+    """Say what is wrong with a setting, and what to write instead."""
+    kind, place, message = str(detail["type"]), detail["loc"], str(detail["msg"]).removeprefix("Value error, ")
+    fields = _fields(place)
+    match kind:
+        case "extra_forbidden":
+            meant = get_close_matches(str(place[-1]), fields, n=1)
+            remedy = f"did you mean {meant[0]!r}?" if meant else "remove it or correct its spelling"
+            return f"unknown key; {remedy} (docs/settings.md lists all keys)"
+        case "missing":
+            return "missing; add it"
+        case "tuple_type":
+            return "write [[sources]] above each source" if place == ("sources",) else 'must be a list, such as ["…"]'
+        case "model_type" | "dict_type":
+            remedy = f"write [{place[0]}] above its keys" if len(place) == 1 else "such as { key = value }"
+            return f"must be a table: {remedy}"
+        case "string_pattern_mismatch" if place[-1] in fields:
+            return f"{message}: {fields[place[-1]].description}"
+        case "union_tag_not_found":
+            return "a source needs a type, such as 'files' or 'git'"
+        case "union_tag_invalid":
+            known = ", ".join((*SOURCE_TYPES, *plugins(SOURCES)))
+            return f"{detail.get('ctx', {}).get('tag')!r} is no type of source; known: {known}"
+        case _:
+            return message
+
+
+def _fields(place: Sequence[str | int]) -> Mapping[str, Any]:
+    """Return the keys of the table in which a setting is, and what is known of each; none of a connector's own."""
+    table: Any = Settings
+    for part in place[:-1]:
+        if part == "sources":
+            table = SOURCE_KINDS
+        elif table is SOURCE_KINDS:
+            table = SOURCE_KINDS.get(part) if isinstance(part, str) else table
+        else:
+            field = getattr(table, "model_fields", {}).get(part)
+            table = field and field.annotation
+    return getattr(table, "model_fields", {})

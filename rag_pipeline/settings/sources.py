@@ -150,5 +150,15 @@ AnySource = Annotated[
     Discriminator(_kind),
 ]
 
-SOURCE_TYPES = ("files", "git", "object_store", "tickets", "sql", "website", "github_issues")
-"""The types of source that need no further package."""
+SOURCE_KINDS: Mapping[str, type[SourceSettings]] = {
+    "files": FilesSettings,
+    "git": GitSettings,
+    "object_store": ObjectStoreSettings,
+    "tickets": TicketsSettings,
+    "sql": SqlSettings,
+    "website": WebsiteSettings,
+    "github_issues": GithubIssuesSettings,
+}
+"""The settings of each type of source that needs no further package."""
+
+SOURCE_TYPES = tuple(SOURCE_KINDS)

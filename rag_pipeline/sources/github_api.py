@@ -128,7 +128,7 @@ class GithubApi:
             try:
                 response = self._client.request(method, url, json=body)
             except httpx2.HTTPError as error:
-                problem = f"{type(error).__name__} at {_path(url)}"
+                problem = f"GitHub cannot be reached: {type(error).__name__} at {_path(url)}: {_line(str(error))}"
             else:
                 self._note_time(response)
                 if response.is_success:

@@ -60,6 +60,18 @@ def test_none_at_all_says_how_to_write_one(tmp_path: Path) -> None:
         (SOURCE + "guards = { max_deletions = 3 }", "rag.toml: sources[handbook].guards.max_deletions: "),
         ("[chunking]\nmax_tokens = 'many'", "rag.toml: chunking.max_tokens: "),
         ("[database\n", "rag.toml: "),
+        ("[embeding]\nmodel = 'x'", "rag.toml: embeding: unknown key; did you mean 'embedding'?"),
+        ("[embedding]\nmodle = 'x'", "rag.toml: embedding.modle: unknown key; did you mean 'model'?"),
+        (SOURCE + "acces = []", "rag.toml: sources[handbook].acces: unknown key; did you mean 'access'?"),
+        (
+            SOURCE + "guards.max_deletion = 1",
+            "rag.toml: sources[handbook].guards.max_deletion: unknown key; did you mean",
+        ),
+        ("[embedding]\nkey = 'x'", "rag.toml: embedding.key: unknown key; remove it or correct its spelling"),
+        ("embedding = 'x'", "rag.toml: embedding: must be a table: write [embedding] above its keys"),
+        (SOURCE + "guards = 1", "rag.toml: sources[handbook].guards: must be a table: such as { key = value }"),
+        (SOURCE + 'access = "public"', "rag.toml: sources[handbook].access: must be a list, such as"),
+        (SOURCE.replace("[[sources]]", "[sources]"), "rag.toml: sources: write [[sources]] above each source"),
     ],
 )
 def test_wrong_input_names_file_setting_and_remedy(tmp_path: Path, text: str, message: str) -> None:
@@ -89,6 +101,18 @@ def test_the_environment_overrides_any_key(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     assert "database.urll: unknown key" in problem(tmp_path, "", RAG_DATABASE__URLL="x")
     assert "RAG_SOURCES__NAME" in problem(tmp_path, SOURCE, RAG_SOURCES__NAME="x")
+    said = problem(tmp_path, "[database]\nport = 1\n", RAG_DATABASE__URLL="x", RAG_CHUNKIN__MAX_TOKENS="9")
+    assert [line.split(": ")[0] for line in sorted(said.splitlines())] == [
+        "RAG_CHUNKIN__MAX_TOKENS",
+        "RAG_DATABASE__URLL",
+    ]
+    assert problem(tmp_path, "[database]\nport = 0\n", RAG_DATABASE__URL="x").startswith("rag.toml: database.port: ")
+
+
+def test_a_file_in_another_encoding_says_which_it_must_be(tmp_path: Path) -> None:
+    (tmp_path / "rag.toml").write_bytes("# Größe".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"save it as UTF-8"):
+        Settings.load(tmp_path, {})
 
 
 def test_an_unknown_source_lists_those_that_are_there(tmp_path: Path) -> None:

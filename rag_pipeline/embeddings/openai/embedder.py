@@ -44,7 +44,8 @@ class OpenAIEmbedder:
         dimensions = settings.dimensions or full
         if dimensions is None:
             raise ConfigurationError(
-                f"embedding.dimensions: missing; write how many numbers a vector of {settings.model!r} has"
+                f"embedding.dimensions: missing; write how many numbers a vector of {settings.model!r} has; "
+                f"known without it: {', '.join(_DIMENSIONS)}"
             )
         if dimensions > (most := min(_MOST_DIMENSIONS, full or _MOST_DIMENSIONS)):
             raise ConfigurationError(

@@ -7,6 +7,7 @@ one another.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from rag_pipeline.embeddings.packaged import Packaged
@@ -78,10 +79,11 @@ def find_weights(
     elif (entry := hub.known(model)) is not None:
         weights = hub.download(entry)
     else:
-        names = ", ".join([*PACKAGED, *converted.CONVERTED, *hub.names()])
+        names = dict.fromkeys([*PACKAGED, *converted.CONVERTED, *hub.names()])
+        meant = get_close_matches(model, names) or names
         raise ConfigurationError(
             f"embedding.model: {model!r} is no model that is known; give the folder of its files as embedding.path, or "
-            f"choose one of: {names}"
+            f"choose one of: {', '.join(meant)}"
         )
     if dimensions not in (None, weights.dimensions):
         raise ConfigurationError(

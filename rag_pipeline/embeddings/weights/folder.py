@@ -26,7 +26,7 @@ def read_folder(folder: Path, pooling: Pooling | None, dimensions: int | None) -
     Raises `ConfigurationError` that says what is missing.
     """
     if not folder.is_dir():
-        raise ConfigurationError(f"embedding.path: {folder} is no folder")
+        raise ConfigurationError(f"embedding.path: {folder} is no folder; name the one that holds the model")
     for name in _TOKENIZER:
         if not (folder / name).is_file():
             raise ConfigurationError(f"embedding.path: {folder} has no {name}; export the model with its tokenizer")

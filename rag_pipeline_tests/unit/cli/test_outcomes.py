@@ -1,3 +1,4 @@
+import errno
 from dataclasses import dataclass
 
 import pytest
@@ -46,6 +47,17 @@ def test_an_error_is_told_in_words() -> None:
     found, _ = run(["failed", "unforeseen"])
     assert found[0] == {"source": "failed", "error": "it went away"}
     assert found[1]["error"] == "ZeroDivisionError: division by zero (the traceback: set RAG_DEBUG=1)"
+
+
+def test_a_place_that_is_closed_or_full_says_what_to_do() -> None:
+    closed = for_each(["docs"], lambda name: fail(PermissionError(errno.EACCES, "Permission denied", "/srv/.rag")))
+    full = for_each(["docs"], lambda name: fail(OSError(errno.ENOSPC, "No space left on device")))
+    told = [str(rows(outcomes)[0]["error"]) for outcomes in (closed, full)]
+    assert told == [
+        "/srv/.rag: Permission denied; let this user read and write there, or choose another [workspace] root",
+        "the disk: No space left on device; free some space, or choose another [workspace] root",
+    ]
+    assert [code_of(outcomes, lambda count: True) for outcomes in (closed, full)] == [2, 1]
 
 
 def test_debugging_shows_the_error_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,9 @@ def test_tokens_are_counted_without_truncation(embedder: LocalEmbedder) -> None:
 def test_a_model_that_is_not_here_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"embedding.model: 'nope' .* BAAI/bge-small-en-v1.5"):
         open_embedder(Embedding.model_validate({"model": "nope"}))
+    with pytest.raises(ConfigurationError, match=r"choose one of: BAAI/bge-small-en-v1.5, BAAI") as caught:
+        open_embedder(Embedding.model_validate({"model": "BAAI/bge-smal-en-v1.5"}))
+    assert "e5" not in str(caught.value)
 
 
 def test_other_weights_than_released_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
