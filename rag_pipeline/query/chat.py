@@ -31,6 +31,9 @@ _SAID = 200
 _TOKEN_CHARACTERS = 16
 """Characters that a token of an answer has, at most, on average: what writes more disregards its bound."""
 
+_LARGEST_REPLY, _TOKEN_BYTES = 8 * 2**20, 2048
+"""Bytes of a stream that are read, in all and for each token more: an event has some 300 around its token."""
+
 _BROKEN_OFF = (None, "content_filter", "tool_calls", "function_call", "error", "abort")
 """Why a text may have ended where it is not finished, and not at its bound either."""
 
@@ -74,7 +77,8 @@ class ChatModel:
         """Take the name of the model. Raises `ConfigurationError` for an address or a key that is none."""
         self._settings = settings
         self.model = model
-        self._connection = Connection(settings.base_url, settings.seconds, "answers")
+        largest = _LARGEST_REPLY + settings.answer_tokens * _TOKEN_BYTES
+        self._connection = Connection(settings.base_url, settings.seconds, "answers", largest)
         # Older servers know the one name, OpenAI's newer models only the other.
         ours = "max_completion_tokens" if self._connection.host == "api.openai.com" else "max_tokens"
         self._optional: dict[str, Any] = {ours: settings.answer_tokens, "stream_options": {"include_usage": True}}

@@ -32,12 +32,15 @@ class Connection:
     `key` is sent with each request; empty: none. `host` is where requests go.
     """
 
-    def __init__(self, url: str | None, seconds: float, section: str) -> None:
+    def __init__(self, url: str | None, seconds: float, section: str, largest: int | None = None) -> None:
         """Take an address; None is what the environment says, else OpenAI. A silence lasts `seconds`, at most.
 
+        Of a reply `largest` bytes are read; None: all that are asked for, but of an error no more than can be shown.
         Raises `ConfigurationError`, naming the `section` of the settings, for an address or a key that is none.
         """
         import openai
+
+        from rag_pipeline.embeddings.openai.bounded import bounded
 
         url = url or os.environ.get(_URL) or None
         self.host = _host(url, section)
@@ -47,7 +50,10 @@ class Connection:
             base_url=url,
             max_retries=0,
             timeout=openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+            default_headers=None if largest is None else {"Accept-Encoding": "identity"},
+            http_client=openai.DefaultAsyncHttpxClient(
+                follow_redirects=False, event_hooks={"response": [bounded(largest)]}
+            ),
         )
         self._loop = asyncio.new_event_loop()
         thread = threading.Thread(target=_run, args=(self._loop,), name=section, daemon=True)
