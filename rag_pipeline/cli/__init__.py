@@ -5,6 +5,7 @@ interrupted. Errors are a few lines on stderr; `RAG_DEBUG=1` shows the traceback
 imported before a verb needs it, so that help and search are quick.
 """
 
+import logging
 from typing import Any
 
 import click
@@ -34,6 +35,9 @@ class _Main(click.Group):
     """Turns whatever ends a verb into a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # That a statement cut off by Ctrl-C cannot be rolled back is no news: the server does it as the session ends.
+        for name in ("psycopg", "psycopg.transaction"):
+            logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith("error ignored in"))
         try:
             return super().invoke(ctx)
         except (SystemExit, click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

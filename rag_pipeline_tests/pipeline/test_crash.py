@@ -282,6 +282,7 @@ def test_a_signal_ends_the_command_while_it_publishes(sent: signal.Signals, cras
         crashing.wait_until_alone()
     assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
+    assert "error ignored" not in errors
     assert process.returncode == 130
     assert crashing.published() == before
     crashing.check_repaired()
