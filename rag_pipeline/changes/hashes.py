@@ -124,7 +124,7 @@ def _one_each(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], 
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Return a failure that is open to those whom both listings of an id admit."""
+    """Return two listings of one id as one failure, open only to those whom both admit."""
     known = [access for access in map(_listed_access, (one, other)) if access is not None]
     access = known[0].narrowed(known[-1]) if known else None
     return one | {"failure": "twins", "allow": access and access.allow, "deny": access and access.deny}

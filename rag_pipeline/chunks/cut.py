@@ -26,8 +26,8 @@ _TOKENS_PER_CHARACTER = 4
 class Piece:
     """What is never cut further: ``text[start:end]``.
 
-    `depth` says how strong the seam before it is: 0 between blocks, more for weaker ones; `forced`, that it is
-    none that the parser named. `header` is the text to repeat when a chunk begins with this piece (a table's
+    `depth` says how strong the seam before it is: 0 between blocks, more for weaker ones. `forced`: the parser did
+    not name that seam. `header` is the text to repeat when a chunk begins with this piece (a table's
     header rows), `header_cost` its cost.
     """
 

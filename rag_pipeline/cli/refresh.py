@@ -113,9 +113,9 @@ def rollback(source: str, target: str | None, as_json: bool) -> None:
 
 
 def _ready(settings: "Settings") -> "tuple[Pipeline, Standing]":
-    """Return the pipeline of an index that answers and can be refreshed, and its generations; raises if there is none.
+    """Return the pipeline, and which generations there are.
 
-    It is found out now rather than once a source.
+    Raises when the index does not answer or cannot be refreshed: here, once, and not again for each source.
     """
     from rag_pipeline.stages import Pipeline
 

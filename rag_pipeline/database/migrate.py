@@ -141,7 +141,7 @@ def pending(applied: Sequence[MigrationFile], known: Sequence[MigrationFile]) ->
 
 
 def _is_prepared(index: str, other: str) -> bool:
-    """Whether there is nothing to do, by one query; anything in its way means that there is."""
+    """Whether everything is in place, asked by one query; False also where that query cannot be asked."""
     try:
         with open_session(index, role="rag_owner") as connection:
             row = connection.execute(statements("database")["applied"], {"other": other}).fetchone()

@@ -24,7 +24,7 @@ LAYOUT = 1
 that a function, a view or a statement relies on; a generation of another layout is not touched any more."""
 
 UNKNOWN_LAYOUT = 0
-"""That of an index from before the first layout that is told apart."""
+"""The layout of an index that was made before layouts had versions."""
 
 _DEFINITION = re.compile(
     r"^\s*create\s+(?:or\s+replace\s+)?(?P<kind>view|materialized\s+view|function|procedure)\s+rag\.(?P<name>[a-z0-9_]+)",
@@ -98,8 +98,8 @@ def search_path(connection: Connection[Any], *schemas: str) -> str:
 def as_owner(connection: Connection[Any], path: str, alone: bool = True) -> Iterator[None]:
     """Act as `rag_owner` under a search path, in a transaction or a part of the caller's.
 
-    One process at a time, until that transaction ends; not `alone` acts who only makes what nobody else will see.
-    Role and search path are the session's own again afterwards, also when the caller's transaction goes on.
+    One process at a time, until that transaction ends; without `alone`, for objects that nobody else will see, any
+    number. Role and search path are the session's own again afterwards, also when the caller's transaction goes on.
     """
     queries = statements("database")
     with connection.transaction():
@@ -120,7 +120,7 @@ def _parse(name: str, text: str) -> ObjectFile:
 
 
 def _replaced(connection: Connection[Any], files: Sequence[ObjectFile]) -> bool:
-    """Replace everything in place; leave no trace and return False where that cannot give what the files say."""
+    """Replace everything in place. Returns False, with nothing changed, where that does not give what the files say."""
     wanted = Counter(name for file in files for name in file.routines)
     try:
         with connection.transaction():

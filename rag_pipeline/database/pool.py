@@ -108,7 +108,7 @@ def _expect_reader(connection: Connection[Any]) -> None:
 
 
 def _check(pool: ReaderPool, connection: Connection[Any]) -> None:
-    """Make sure that a session still works, before it is lent. When it does not, none of its age is trusted."""
+    """Check that a session works before it is lent; when it does not, every session of the pool is replaced."""
     try:
         ConnectionPool.check_connection(connection)
     except Exception:

@@ -77,7 +77,7 @@ def _check_content(entries: list[ZipInfo], data: bytes) -> None:
 
 
 def _unpacked(data: memoryview, limit: int) -> int | None:
-    """The number of bytes that come out, None if the stream has no end there; no use to go on after `limit`."""
+    """Return the unpacked length, None unless the stream ends with the data; stops once it is above `limit`."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     length = 0
     for start in range(0, len(data), _SLICE):

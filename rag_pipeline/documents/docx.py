@@ -26,7 +26,7 @@ _NUMERALS = {"footnotes": "decimal", "endnotes": "lowerRoman"}
 
 
 def parse(data: bytes) -> Document:
-    """Parse a document; its title is its first in the style of titles, else the declared one, else its first heading.
+    """Parse a document; its title is the first text in a title style, else the declared one, else the first heading.
 
     Raises `DocumentError`.
     """

@@ -101,7 +101,7 @@ def children(message: Message) -> list[Message]:
 
 
 def body(part: Message) -> tuple[str, str] | None:
-    """The text of a part that is shown, and how it is written; None for an attachment and what is no text."""
+    """The text of a part and its media type; None for an attachment, and for a part that is not text."""
     kind = part.get_content_type()
     if part.get_content_maintype() == "multipart":
         kind = TEXT  # without a boundary there are no parts

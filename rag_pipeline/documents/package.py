@@ -195,7 +195,7 @@ def alternative(element: Element) -> Iterable[Element]:
 
 
 def on(value: str | None) -> bool:
-    """Return what a switch says: one that is there is on unless it says otherwise."""
+    """Return whether an element's value turns it on; an element without a value is on."""
     return value not in ("0", "false", "off", "none")
 
 

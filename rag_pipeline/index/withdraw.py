@@ -1,7 +1,7 @@
-"""What must not wait for a publication: that a document is kept from those who may not read it any more.
+"""Withdrawal: readers lose at once what they may no longer read, even when the refresh itself is not published.
 
-A refresh may be kept back as a whole, because the gate is closed or a model does not answer. What its source has lost
-or shut to somebody is taken from readers all the same; everything else stays as it was, until a refresh is published.
+A closed gate or a model that does not answer keeps a whole refresh back. Documents that the source has lost, or has
+shut to somebody, are hidden from those readers all the same. Everything else waits until a refresh is published.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ def withdrawing(
     workspace: Workspace,
     chunked: Chunked,
 ) -> Iterator[None]:
-    """Withdraw from readers of the live generation when the block raises what keeps the refresh from being published.
+    """Run the block; when it fails, withdraw what readers of the live generation may no longer read, and raise again.
 
-    `working` gives a session on the tables of a generation. What another refresh has overtaken withdraws nothing, and
-    neither does a database that went away, which would keep this from being written as well: the next refresh mends it.
+    `working` gives a session on the tables of a generation. Nothing is withdrawn when another refresh was faster, or
+    when the database went away, so that nothing could be written: then the next refresh mends it.
     """
     try:
         yield
@@ -48,11 +48,10 @@ def withdrawing(
 
 
 def withdraw(connection: Connection[Any], workspace: Workspace, chunked: Chunked, generation: Generation) -> int:
-    """Give published documents the narrower of their access and that of a refresh, nobody what its source has lost.
+    """Narrow the access of published documents to what a refresh says; lost ones are open to nobody. Returns how many.
 
-    Returns how many documents that are. The session's tables are those of the generation; it stages documents anew.
-    Nothing is done when another refresh has been published meanwhile. Raises `StateMoved` when the generation is not
-    in the state it was.
+    The session's tables are those of the generation; its temporary table of staged documents is made anew. Does nothing
+    when another refresh has been published meanwhile. Raises `StateMoved` when the generation has changed its state.
     """
     changes = chunked.changes
     source = {"source": changes.hashes.snapshot.source, "generation": generation.number}

@@ -1,8 +1,8 @@
 """What a search gives back, and what its layers pass to one another.
 
 A `Candidate` is a chunk as it comes out of the database; the layers after it keep, drop and reorder
-candidates, and what is left becomes `Hits`. Scores end here: a similarity would tell a caller who tries
-questions what is in documents that resemble his, so a hit has a rank and no score.
+candidates, and what is left becomes `Hits`. Scores end here: whoever tries many questions could tell from
+similarities what hidden documents say, so a hit has a rank and no score.
 """
 
 from collections.abc import Iterable, Mapping

@@ -78,8 +78,8 @@ class Index:
     def connect(cls, settings: "Settings | None" = None, log: bool = True, cache: bool = True) -> Iterator["Index"]:
         """Open the index of the settings (the nearest ``rag.toml``) and close it at the end of the block.
 
-        Without `log` what is asked is not written down, though ``[queries] log`` says so, and without `cache` every
-        answer is made anew: for who only measures.
+        Without `log` no question is logged, even where ``[queries] log`` is true, and without `cache` every answer is
+        made anew: both are for measurements.
         Raises `ConfigurationError` when there is no such index, `TransientError` when it does not answer now.
         """
         from rag_pipeline.database.pool import reader_pool
@@ -129,7 +129,7 @@ class Index:
     def _found(
         self, text: str, caller: Caller, k: int, filters: Filters, rerank: bool | None, explain: bool, plan: bool
     ) -> Hits:
-        """Search, as `search` says, for whoever writes down himself what was asked."""
+        """Search as `search` does, but leave it to the caller to log the question."""
         with self._traces.span("search", text) as span:
             hits = self._checked(text, caller, k, filters, rerank, explain, plan)
             span.note(k=k, hits=len(hits), reranked=hits.reranked)
@@ -139,7 +139,7 @@ class Index:
     def _checked(
         self, text: str, caller: Caller, k: int, filters: Filters, rerank: bool | None, explain: bool, plan: bool
     ) -> Hits:
-        """Search for what can be meant. Raises `ValueError` for what cannot."""
+        """Search. Raises `ValueError` for an empty question, one that is too long, and a `k` out of bounds."""
         if not text.strip():
             raise ValueError("the question is empty")
         if len(text) > MAX_CHARACTERS:
@@ -323,7 +323,7 @@ class Index:
         )
 
     def as_of(self) -> datetime | None:
-        """Return since when every source is confirmed, for those who watch the index; no caller is told so.
+        """Return since when every source is confirmed. For monitoring: a search tells its caller less.
 
         Raises as `search` does.
         """

@@ -1,6 +1,6 @@
 -- Which generation the functions and views read: the one whose schema is first in the search path that they were made with.
--- The first file, so that none of the others can be seen before this one when another generation becomes live: what asks
--- at its end and gets the same number as at its beginning has not been led from one generation into another.
+-- When another generation becomes live all functions are made anew, this one first. So whoever calls it at the beginning and
+-- at the end, and gets the same number, has called no function of another generation in between.
 create or replace function rag.own_generation() returns int
 language sql stable parallel safe
 set search_path from current
@@ -22,7 +22,7 @@ $$;
 comment on function rag.refuse_other_generation() is 'Ends a search that must be asked again.';
 revoke all on function rag.refuse_other_generation() from public;
 
--- A snapshot of before a flip may know the tables half filled, or open to those whom the flip has shut out.
+-- In a snapshot from before a flip the tables may be half filled, or open to readers whom the flip has shut out.
 create or replace function rag.expect_live_generation() returns boolean
 language plpgsql stable
 set search_path from current

@@ -34,9 +34,9 @@ comment on function rag.confirmed_sources(text[]) is 'The confirmations of some 
 revoke all on function rag.confirmed_sources(text[]) from public;
 
 -- What a reader may know of the index as a whole: its generation, its model and how that is opened, and how old it is at
--- most; that is not known while a source was never listed completely. Of the generation that the functions read, which is
--- for a moment not the one that an old snapshot calls live. By what its service gave for the sample whoever asks a question
--- sees whether it still has that model.
+-- most; null while a source was never listed completely. It is about the generation that the functions read: right after a
+-- flip an old snapshot still calls another one live. `sample` is the vector that the model's service gave for a fixed text:
+-- who embeds a question compares it with what the service gives now, and so notices another model.
 create or replace function rag.index_state(only_sources text[] default null)
 returns table (
     generation int, model text, dimensions int, as_of timestamptz, embedding jsonb, answered_as text, sample halfvec

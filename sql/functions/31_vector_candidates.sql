@@ -107,7 +107,7 @@ begin
             scores := scores[1:depth];
             return;
         end if;
-        -- It remains the path 'graph': another would tell that what is near may not be read.
+        -- The path is still called 'graph': another name would tell that what is near may not be read.
         perform set_config('max_parallel_workers_per_gather', '2', true);
     end if;
     -- Computed once for each chunk; the sum is not the index's expression, so the index cannot be used.

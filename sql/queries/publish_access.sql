@@ -24,9 +24,8 @@ where access_lists.digest <> wanted.digest
 order by wanted.digest, wanted.acl_id
 
 -- name: keep_lists
--- Asked of every other generation: a list that has a document there which does not get the same new list stays, or the
--- document would be open to others than it was. Also one that says something else there: who may read what it says now
--- need not have been allowed to read that.
+-- Run in the tables of every other generation: a list must not change in place when one of its documents there does not get
+-- the same new list, or has other content there, which the new readers need not be allowed to read.
 delete from whole_lists
 where exists (
     select from documents

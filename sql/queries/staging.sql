@@ -72,7 +72,7 @@ create temp table staged_refused (
 )
 
 -- name: find_known_refused
--- The documents of which it is known already that the model refuses a text of this very content.
+-- Documents whose content has not changed since the model refused a text of it.
 insert into staged_refused (document_hash, reason, lasting)
 select quarantine.document_hash, quarantine.reason, quarantine.content_hash is not null
 from rag.quarantine
