@@ -94,12 +94,28 @@ def evaluate(
         from rag_pipeline.evaluation.report import write_report
 
         write_report(report, evaluation, verdict, measured.threshold)
+    _show(measured, settings, as_json)
+    if verdict is not None and not verdict.passed:
+        ctx.exit(WRONG_DATA)
+
+
+@evaluate.command(short_help="Compare two evaluations that were written down.")
+@click.argument("before", type=click.IntRange(min=1))
+@click.argument("after", type=click.IntRange(min=1))
+@as_json
+def compare(before: int, after: int, as_json: bool) -> None:
+    """Compare two evaluations by their ids, question by question; BEFORE stands for the baseline."""
+    from rag_pipeline.evaluation.measure import compare_recorded
+
+    settings = load_settings()
+    _show(compare_recorded(settings, before, after), settings, as_json)
+
+
+def _show(measured: "Measured", settings: "Settings", as_json: bool) -> None:
     if as_json:
         print_json(_as_json(measured))
     else:
         _print(measured, settings.answers.min_evidence)
-    if verdict is not None and not verdict.passed:
-        ctx.exit(WRONG_DATA)
 
 
 def _with(settings: "Settings", rerank: bool | None) -> "Settings":
@@ -113,6 +129,8 @@ def _configured(settings: "Settings", file: str | None) -> Path | None:
 
 
 def _as_json(measured: "Measured") -> dict[str, Any]:
+    from rag_pipeline.evaluation.record import row_of
+
     evaluation, verdict, threshold = measured.evaluation, measured.verdict, measured.threshold
     summary = evaluation.summary()
     return {
@@ -124,7 +142,7 @@ def _as_json(measured: "Measured") -> dict[str, Any]:
         "threshold": None if threshold is None else asdict(threshold),
         "gone": [asdict(each) for each in evaluation.gone],
         "comparison": None if verdict is None else asdict(verdict) | {"passed": verdict.passed},
-        "results": [asdict(result) for result in evaluation.results],
+        "results": [row_of(result) for result in evaluation.results],
         "notes": measured.notes,
         "evaluation_id": measured.evaluation_id,
     }
@@ -135,8 +153,8 @@ def _print(measured: "Measured", min_evidence: float) -> None:
     summary = evaluation.summary()
     print_table(list(_rows(summary, verdict)), _HEADINGS, optional=("before", "change", "interval"))
     click.echo(
-        f"{summary['questions']:,} questions, {summary['scored']:,} of them scored by what was found; "
-        f"p50 {_seconds(summary['latency_p50'])}, p95 {_seconds(summary['latency_p95'])}"
+        f"evaluation {measured.evaluation_id}: {summary['questions']:,} questions, {summary['scored']:,} of them "
+        f"scored by what was found; p50 {_seconds(summary['latency_p50'])}, p95 {_seconds(summary['latency_p95'])}"
         + (f"; {summary['tokens']:,} tokens, {dollars(summary['cost_usd'])}" if summary["tokens"] else "")
     )
     if evaluation.answered_by:

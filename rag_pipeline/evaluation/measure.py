@@ -9,7 +9,7 @@ from rag_pipeline.evaluation.answers import Threshold, best_threshold
 from rag_pipeline.evaluation.baseline import Baseline, baseline_of
 from rag_pipeline.evaluation.compare import Verdict, compare
 from rag_pipeline.evaluation.golden import GoldenSet
-from rag_pipeline.evaluation.record import record
+from rag_pipeline.evaluation.record import record, recorded
 from rag_pipeline.evaluation.results import Evaluation
 from rag_pipeline.evaluation.run import evaluate, evaluate_unpublished
 from rag_pipeline.progress import Progress, silent
@@ -62,6 +62,21 @@ def measure(
     if settings.retrieval.rerank and (unranked := evaluation.unranked):
         notes = (*notes, unranked)
     return Measured(evaluation, verdict, best_threshold(evaluation.results), notes, evaluation_id)
+
+
+def compare_recorded(settings: Settings, before: int, after: int) -> Measured:
+    """Compare two evaluations by their ids, the first of which stands for the baseline; any drop is allowed.
+
+    Raises `ConfigurationError` for one that is not there, or not any more.
+    """
+    prepare(settings)
+    with connect(settings) as connection:
+        (first, one_set), (second, other_set) = recorded(connection, before), recorded(connection, after)
+    baseline = Baseline({each.id: each.scores for each in first.results}, first.model, first.answered_by, None)
+    verdict = compare(baseline.questions, second, 1, baseline.comparable(second))
+    changed = "the golden set is another one: compared are the questions that both have, by their ids"
+    notes = (*_notes(baseline, second), *([changed] if one_set != other_set else []))
+    return Measured(second, verdict, None, notes, after)
 
 
 def _notes(before: Baseline, evaluation: Evaluation) -> tuple[str, ...]:

@@ -31,6 +31,10 @@ insert into rag.evaluations (
 )
 returning evaluation_id
 
+-- name: recorded
+-- What was written down of one evaluation.
+select set_hash, model, answered_by, results from rag.evaluations where evaluation_id = %(evaluation_id)s
+
 -- name: forget_old_results
 -- Figures stay; what was found and answered, which may be out of somebody's reach by now, does not stay for ever.
 update rag.evaluations set results = null

@@ -169,6 +169,45 @@ def test_what_was_found_is_kept_for_a_while_and_figures_for_good(folder: Path) -
         assert connection.execute("select count(results), count(*) from rag.evaluations").fetchone() == (0, 2)
 
 
+def test_two_evaluations_are_compared_by_their_ids(folder: Path) -> None:
+    first = answer("eval --set golden.jsonl --write-baseline baseline.json")
+    (folder / "docs" / "anchor.md").write_text("# Nothing\n\nTo be written.\n")
+    (folder / "docs" / "copper.md").unlink()
+    refreshed()
+    by_file = answer("eval --set golden.jsonl --baseline baseline.json --max-drop 1")
+    found = answer(f"eval compare {first['evaluation_id']} {by_file['evaluation_id']}")
+    assert found.keys() == by_file.keys()
+    for name in ("new", "missing", "lost", "passed", "compared"):
+        assert found["comparison"][name] == by_file["comparison"][name]
+    assert {each["question"] for each in found["comparison"]["fell"]} >= {"anchor"}
+    before = {each["id"]: each["scores"] for each in first["results"]}
+    for change in found["comparison"]["fell"]:
+        for metric, pair in change["scores"].items():
+            now = {each["id"]: each["scores"] for each in by_file["results"]}[change["question"]][metric]
+            assert pair == [before[change["question"]][metric], now]
+    assert [each["question"] for each in found["gone"]] == ["copper"]
+    # What was written down is all there again.
+    one, other = (sorted(each["results"], key=lambda result: result["id"]) for each in (by_file, found))
+    assert one == other
+    assert found["notes"] == []
+
+    (folder / "golden.jsonl").write_text(json.dumps(question("anchor")))
+    other = answer("eval --set golden.jsonl")["evaluation_id"]
+    said = run(f"eval compare {first['evaluation_id']} {other}")
+    assert said.exit_code == 0
+    assert f"evaluation {other}: 1 questions" in said.stdout
+    assert "fell: anchor (what is the anchor for): " in said.stderr
+    assert "the golden set is another one" in said.stderr
+    assert "3 questions of the baseline are not in the set" in said.stderr
+
+    with connect(Settings.load()) as connection:
+        connection.execute("update rag.evaluations set results = null where evaluation_id = %s", (other,))
+    for id, why in ((other, "is too old"), (99, "is not there")):
+        said = run(f"eval compare {first['evaluation_id']} {id}")
+        assert said.exit_code == 2
+        assert f"evaluation {id} {why}" in said.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

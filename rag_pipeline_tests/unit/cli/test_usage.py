@@ -63,6 +63,7 @@ def test_the_verbs_are_those_of_the_design() -> None:
     }
     groups = {
         "eval",
+        "eval compare",
         "eval draft",
         "eval gaps",
         "db",
