@@ -17,6 +17,7 @@ from rag_pipeline.database.migrate import prepare
 from rag_pipeline.documents import PARSER_VERSION
 from rag_pipeline.embeddings import Embedder, open_embedder
 from rag_pipeline.embeddings.kept import deciding, open_kept
+from rag_pipeline.embeddings.prefixed import room_for_passages
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.index.generations import Generation, ensure_generation, generations, in_state
 from rag_pipeline.plugins import PARSERS, versions
@@ -46,8 +47,18 @@ class Targets:
 
     @cached_property
     def wanted(self) -> Recipe:
-        """What this software and these settings make of a document."""
+        """What this software and these settings make of a document.
+
+        Raises `ConfigurationError` when the model would not read a chunk to its end.
+        """
         chunking = self.settings.chunking
+        room = room_for_passages(self.embedder)
+        if room is not None and chunking.max_tokens > room:
+            raise ConfigurationError(
+                f"[chunking] max_tokens is {chunking.max_tokens}, but of a chunk with its headings "
+                f"{self.settings.embedding.model} reads {room} tokens, and nothing of the rest; lower max_tokens well "
+                "below that, or choose a model that reads more"
+            )
         return Recipe(
             parser_version=PARSER_VERSION,
             parsers=versions(PARSERS),

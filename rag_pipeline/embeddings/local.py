@@ -7,6 +7,7 @@ neighbours. Each text is therefore its own batch; speed comes from threads that 
 (onnxruntime lets go of Python's lock; measured beside processes: docs/decisions/0004-threads-for-the-local-model.md).
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,6 +56,17 @@ class LocalEmbedder:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+    @cached_property
+    def room(self) -> int | None:
+        """How many tokens of a text are read, special tokens not counted; None where the files do not say it.
+
+        It is the bound that fastembed takes from the same file: what goes beyond it is cut off without a word.
+        """
+        said = json.loads((self._files / "tokenizer_config.json").read_bytes())
+        bounds = [said.get(key) for key in ("model_max_length", "max_length")]
+        known = [bound for bound in bounds if isinstance(bound, int) and bound > 0]
+        return min(known) - self._tokenizer.num_special_tokens_to_add(False) if known else None
 
     @cached_property
     def _session(self) -> "TextEmbedding":

@@ -26,6 +26,15 @@ def count_as_read(embedder: Embedder, texts: list[str]) -> list[int]:
     return embedder.count_tokens(texts)
 
 
+def room_for_passages(embedder: Embedder) -> int | None:
+    """Return how many tokens of a passage a local model reads, after its own words; None where that is not known."""
+    from rag_pipeline.embeddings.local import LocalEmbedder
+
+    if isinstance(embedder, PrefixedEmbedder):
+        return embedder.room_for_passages()
+    return embedder.room if isinstance(embedder, LocalEmbedder) else None
+
+
 def embed_questions(embedder: Embedder, texts: list[str]) -> list[Vector]:
     """Return the vectors of many questions, in order: those of `embed_query`, by the requests and patience of `embed`.
 
@@ -54,6 +63,11 @@ class PrefixedEmbedder:
     def count_passages(self, texts: list[str]) -> list[int]:
         """Return how many tokens each text has as a passage, with its prefix."""
         return self._inner.count_tokens([self._passage + text for text in texts])
+
+    def room_for_passages(self) -> int | None:
+        """Return how many tokens of a passage the model reads besides its prefix."""
+        room = room_for_passages(self._inner)
+        return None if room is None else room - self._inner.count_tokens([self._passage])[0]
 
     def embed(self, texts: Iterable[str], reserve: Reserve = unbounded, known: int = 0) -> Iterator[Batch]:
         """Yield the vectors of passages."""

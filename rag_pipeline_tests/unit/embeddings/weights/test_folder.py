@@ -10,7 +10,9 @@ import pytest
 from rag_pipeline.embeddings import in_order, open_embedder
 from rag_pipeline.embeddings.weights.folder import read_folder
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.recipe import Recipe
 from rag_pipeline.settings import Embedding, Settings
+from rag_pipeline.targets import Targets
 from rag_pipeline_tests.unit.embeddings.weights.tiny import WIDTH, WORDS, vectors, write_pooling, write_tiny
 
 MEAN = {"word_embedding_dimension": WIDTH, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
@@ -120,6 +122,32 @@ def test_models_that_differ_have_names_that_differ(tmp_path: Path) -> None:
     assert one.model != other.model
     assert one.model.startswith("tiny@")
     assert not np.allclose(one.embed_query("red"), other.embed_query("red"))
+
+
+def test_a_model_that_would_not_read_a_chunk_to_its_end_makes_no_index(tmp_path: Path) -> None:
+    """The bound is what is really read; words of its own before a passage are part of that."""
+    folder = write_pooling(write_tiny(tmp_path), MEAN)
+
+    def wanted(max_tokens: int, **more: Any) -> Recipe:
+        settings = Settings.model_validate(
+            {"embedding": embedding(folder, **more), "chunking": {"max_tokens": max_tokens}}
+        )
+        return Targets(settings).wanted
+
+    def read(red: int) -> np.ndarray:
+        return open_embedder(embedding(folder)).embed_query("red " * red + "blue")
+
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 40, "pad_token": "[PAD]"}))
+    assert np.allclose(read(40), read(60)), "40 tokens are read"
+    assert not np.allclose(read(39), read(60)), "and no fewer"
+    assert wanted(40).max_tokens == wanted(38, passage_prefix="passage: ").max_tokens + 2 == 40
+    for too_much, more in ((41, {}), (39, {"passage_prefix": "passage: "})):
+        with pytest.raises(
+            ConfigurationError, match=rf"max_tokens is {too_much}, but .* tiny reads {too_much - 1} tokens"
+        ):
+            wanted(too_much, **more)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 1e30, "pad_token": "[PAD]"}))
+    assert wanted(480).max_tokens == 480, "the files do not say it"
 
 
 def test_a_path_is_relative_to_the_settings_and_needs_a_name(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def write_tiny(
     return folder
 
 
-def write_pooling(folder: Path, said: Mapping[str, object]) -> None:
+def write_pooling(folder: Path, said: Mapping[str, object]) -> Path:
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+    return folder
