@@ -117,7 +117,7 @@ def compare(
             if metric in known and metric in result.scores
         }
         compared += bool(both)
-        if result.gone and not both and any(metric in known for metric in metrics):
+        if not both and any(metric in known for metric in metrics) and not all(each.awaited for each in result.gone):
             lost.append(result.id)
         for metric, pair in both.items():
             pairs[metric].append(pair)

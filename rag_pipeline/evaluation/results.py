@@ -19,11 +19,15 @@ METRICS = RETRIEVAL + ANSWERS
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Why a document that a question expects cannot be found: it is not there for this caller, and rightly so."""
+    """Why a document that a question expects cannot be found: it is not there for this caller, and rightly so.
+
+    `awaited` where its whole source is not in the index: an index that is being filled has lost nothing.
+    """
 
     question: str
     place: str
     why: str
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

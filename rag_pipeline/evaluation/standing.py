@@ -17,6 +17,8 @@ from rag_pipeline.evaluation.golden import Question
 from rag_pipeline.evaluation.results import Gone
 from rag_pipeline.sources.snapshot import document_hash
 
+_AWAITED = "its source is not in the index"
+
 
 def findable(
     connection: Connection[Any], generation: int, questions: Sequence[Question]
@@ -48,7 +50,7 @@ def findable(
         kept = tuple(place for place in question.expected if (question.id, str(place)) not in reasons)
         left.append(replace(question, expected=kept))
         gone[question.id] = tuple(
-            Gone(question.id, str(place), why)
+            Gone(question.id, str(place), why, awaited=why == _AWAITED)
             for place in question.expected
             if (why := reasons.get((question.id, str(place))))
         )
@@ -64,5 +66,5 @@ def _why_gone(row: Mapping[str, Any]) -> str | None:
     if row["removed_at"] is not None:
         return f"its source lost it on {row['removed_at']:%Y-%m-%d}"
     if not row["source_published"]:
-        return "its source is not in the index"
+        return _AWAITED
     return "no document has this name; if it was renamed, correct the golden set"

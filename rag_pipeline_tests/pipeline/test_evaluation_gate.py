@@ -23,7 +23,7 @@ from rag_pipeline.query import Caller, Index
 from rag_pipeline.settings import Guards, Settings
 from rag_pipeline_tests.bad_chunking import cut_badly
 from rag_pipeline_tests.comparison import published_rows
-from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, scripted
+from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
 PUBLIC = Access.of(["public"])
 TOPICS = ("anchor", "brass", "copper", "dynamo", "engine", "flange", "gasket", "hinge")
@@ -191,6 +191,25 @@ def test_documents_that_are_renamed_do_not_open_the_gate(handbook: Handbook) -> 
         handbook.pipeline.refresh("handbook")
     # The way out that the error names.
     assert handbook.allowing(1).refresh("handbook").moved == len(TOPICS)
+
+
+def test_an_index_is_filled_one_source_after_the_other_behind_the_gate(handbook: Handbook) -> None:
+    questions = [question(topic, part) for topic in TOPICS for part in ("cleaning", "oiling")]
+    for each in questions[4:]:
+        each["expected"][0]["source"] = "manual"
+    write_questions(handbook.settings.folder, questions)
+    sources = (handbook.settings.sources[0].model_copy(update={"name": "manual"}), *handbook.settings.sources)
+    settings = handbook.settings.model_copy(update={"sources": sources})
+    pipeline = ScriptedPipeline(settings, {"handbook": handbook.world, "manual": World(dict(handbook.world.documents))})
+    handbook.world.documents["new.md"] = Entry("# New\n\nSomething else.\n", PUBLIC)
+    assert pipeline.refresh("handbook").added == 1
+    verdict = pipeline.verdict
+    assert verdict is not None
+    assert (verdict.passed, verdict.compared, verdict.lost, len(verdict.gone)) == (True, 4, (), 12)
+    assert pipeline.refresh("manual").added == len(TOPICS)
+    verdict = pipeline.verdict
+    assert verdict is not None
+    assert (verdict.passed, verdict.compared, verdict.gone) == (True, 16, ())
 
 
 def test_what_waits_in_quarantine_or_lost_its_section_is_expected_all_the_same(handbook: Handbook) -> None:

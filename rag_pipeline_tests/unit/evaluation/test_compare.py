@@ -92,9 +92,12 @@ def test_nothing_passes_of_which_most_questions_are_lost_unless_any_drop_is_allo
     if not verdict.passed:
         assert f"of {kept + lost} questions only {kept} can be compared" in verdict.explained()
         assert "**Not judged**: of" in markdown(Evaluation(results, "model"), verdict, None, AT)
-    # Neither what the baseline had no score of, nor what is new, is lost.
+    # Neither what the baseline had no score of, nor what is new, nor what is still awaited, is lost.
     assert compare({id: {"abstention": 1.0} for id in before}, Evaluation(results, "model"), 0, RETRIEVAL).passed
     assert compare({}, Evaluation(results, "model"), 0).passed
+    awaited = Gone("l", "notes:b.md", "its source is not in the index", awaited=True)
+    waiting = Evaluation(tuple(result(each.id, each.scores, each.gone and (awaited,)) for each in results), "model")
+    assert (compare(before, waiting, allowed).passed, compare(before, waiting, allowed).lost) == (True, ())
 
 
 def test_answers_are_compared_where_the_same_model_wrote_them(tmp_path: Path) -> None:
