@@ -119,6 +119,7 @@ def _cut_some(
                 recipe.max_tokens,
                 recipe.window_tokens,
                 pipeline.progress,
+                pipeline.settings.parsing.max_chunks,
             )
         cut.documents += len(rows)
         cut.seconds += time.monotonic() - started

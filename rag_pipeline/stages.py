@@ -157,6 +157,7 @@ class Pipeline:
                 generation.recipe.max_tokens,
                 generation.recipe.window_tokens,
                 self.progress,
+                self.settings.parsing.max_chunks,
             )
 
     def embeddings(self, chunked: Chunked) -> Embedded:

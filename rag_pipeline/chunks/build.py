@@ -30,10 +30,12 @@ def build_chunks(
     max_tokens: int,
     window_tokens: int,
     progress: Progress,
+    max_chunks: int | None = None,
 ) -> Chunked:
     """Write ``documents.parquet``, ``sections.parquet`` and ``chunks.parquet`` for the changed documents.
 
-    A document that cannot be parsed leaves as quarantined, with the reason; what is published of it stays.
+    A document that cannot be parsed, or makes more than `max_chunks`, leaves as quarantined, with the reason; what is
+    published of it stays.
     """
     folder = changes.hashes.snapshot.folder
     total = changes.added + changes.changed + changes.restored
@@ -58,13 +60,20 @@ def build_chunks(
 
         for job, document in parsers.parse_each(jobs()):
             row: dict[str, Any] = job.payload
+            cut: list[Section] = []
+            if not isinstance(document, DocumentError):
+                cut = split(document, count_tokens, max_tokens, window_tokens)
+                many = sum(len(section.chunks) for section in cut)
+                if max_chunks is not None and many > max_chunks:
+                    document = DocumentError(
+                        f"makes {many:,} chunks; exclude it, divide it, or raise [parsing] max_chunks"
+                    )
             if isinstance(document, DocumentError):
                 row |= {"category": "quarantined", "failure": storable(str(document))}
                 if isinstance(document, LostBytes):
                     row["content_hash"] = None
                 failures += 1
             else:
-                cut = split(document, count_tokens, max_tokens, window_tokens)
                 _write(row, document, cut, section_writer, chunk_writer)
                 parsed[row["category"]] += 1
                 sections += len(cut)

@@ -204,11 +204,12 @@ class Retrieval(Section):
 
 
 class Parsing(Section):
-    """What one document may cost to parse; above that it is quarantined."""
+    """What one document may cost; above that it is quarantined."""
 
     seconds: float = Field(default=60, gt=0, le=3600, description="Seconds that one document may take, at most.")
     memory_mb: int = Field(default=1024, ge=128, description="Memory of a parser process, in MB, at most.")
     processes: int | None = Field(default=None, ge=1, description="Parser processes; all cores by default.")
+    max_chunks: int = Field(default=100_000, ge=1, description="Chunks that one document may make, at most.")
 
 
 class Guards(Section):

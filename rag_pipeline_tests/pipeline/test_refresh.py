@@ -15,7 +15,7 @@ from rag_pipeline.errors import ConfigurationError, PermanentError
 from rag_pipeline.handover import Published
 from rag_pipeline.model import Access
 from rag_pipeline.progress import silent
-from rag_pipeline.settings import Chunking, Settings
+from rag_pipeline.settings import Chunking, Parsing, Settings
 from rag_pipeline_tests.comparison import index_rows_written, published_rows
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
@@ -335,6 +335,31 @@ def test_a_chunk_above_the_recipes_budget_is_not_published(handbook: tuple[Scrip
     with pytest.raises(PermanentError, match="chunks above the budget of the recipe"):
         pipeline.published_index(pipeline.embeddings(chunked), 0.0)
     assert pipeline.refresh("handbook").added == 1
+
+
+def test_a_document_of_too_many_chunks_is_quarantined_before_any_is_embedded(
+    handbook: tuple[ScriptedPipeline, World],
+) -> None:
+    """Its last good version stays; a bound that was raised is tried by the next repair."""
+    pipeline, world = handbook
+    grown = "".join(f"## Part {number}\n\nAbout part {number}.\n\n" for number in range(5))
+    world.documents["page-00.md"] = Entry(grown, PUBLIC)
+    pipeline.settings = pipeline.settings.model_copy(update={"parsing": Parsing(max_chunks=4)})
+    published = pipeline.refresh("handbook")
+    assert (published.quarantined, published.changed, published.texts_embedded) == (1, 0, 0)
+    with pipeline.connected() as connection:
+        assert connection.execute("select document_id, reason from rag.quarantine").fetchall() == [
+            ("page-00.md", "makes 5 chunks; exclude it, divide it, or raise [parsing] max_chunks")
+        ]
+        assert connection.execute("select title from documents where document_id = 'page-00.md'").fetchall() == [
+            ("Page 0",)
+        ]
+    pipeline.settings = pipeline.settings.model_copy(update={"parsing": Parsing(max_chunks=5)})
+    assert pipeline.refresh("handbook").quarantined == 1, "it is known not to go"
+    assert pipeline.verify("handbook", repair=True).repaired
+    assert counts(pipeline.refresh("handbook")) == {}
+    with pipeline.connected() as connection:
+        assert connection.execute("select count(*) from rag.quarantine").fetchone() == (0,)
 
 
 def test_verification_leaves_no_files_behind(handbook: tuple[ScriptedPipeline, World]) -> None:
