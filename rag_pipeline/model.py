@@ -246,3 +246,15 @@ class Section:
     start: int
     text: str
     chunks: tuple[Chunk, ...]
+
+
+def names_above(title: str, heading_path: Iterable[str]) -> tuple[str, ...]:
+    """Return what a text stands under: its document's title and its headings, the first of which may be the title."""
+    names = tuple(name for name in heading_path if name)
+    return (title, *names) if title and names[:1] != (title,) else names
+
+
+def under(names: Iterable[str], text: str) -> str:
+    """Return a text under its names, ``title > heading > heading``, as models read it; without names the text alone."""
+    line = " > ".join(names)
+    return f"{line}\n{text}" if line else text

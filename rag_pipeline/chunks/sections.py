@@ -15,7 +15,7 @@ from typing import NamedTuple
 from rag_pipeline.chunks.cut import Piece, cut
 from rag_pipeline.chunks.pack import Rank, pack
 from rag_pipeline.chunks.ranks import clings, ranked
-from rag_pipeline.model import Block, BlockKind, Chunk, Document, Place, Section
+from rag_pipeline.model import Block, BlockKind, Chunk, Document, Place, Section, names_above, under
 
 CHUNKER_VERSION = 3
 """Part of the recipe: raise it with every change that can alter a `Section` or a `Chunk`."""
@@ -195,8 +195,8 @@ def _place(text: str, block: Block, piece: Piece) -> Place | None:
 def _embed_texts(title: str, windows: Sequence[_Window], tokens: _Tokens, limit: int) -> list[str]:
     """The text to embed of each passage: title > heading path, a line end, the text; outermost names dropped to fit."""
     texts = [passage.text for window in windows for passage in window.passages]
-    names = [_names(title, window.path) for window in windows for _ in window.passages]
-    embed_texts = [_under(path, text) for path, text in zip(names, texts, strict=True)]
+    names = [names_above(title, window.path) for window in windows for _ in window.passages]
+    embed_texts = [under(path, text) for path, text in zip(names, texts, strict=True)]
     tokens.counts([*texts, *embed_texts])
     pending = list(range(len(texts)))
     while pending := [
@@ -206,17 +206,8 @@ def _embed_texts(title: str, windows: Sequence[_Window], tokens: _Tokens, limit:
     ]:
         for index in pending:
             names[index] = names[index][1:]
-            embed_texts[index] = _under(names[index], texts[index])
+            embed_texts[index] = under(names[index], texts[index])
     return embed_texts
-
-
-def _names(title: str, path: tuple[str, ...]) -> tuple[str, ...]:
-    names = tuple(name for name in path if name)
-    return (title, *names) if title and names[:1] != (title,) else names
-
-
-def _under(names: tuple[str, ...], text: str) -> str:
-    return f"{' > '.join(names)}\n{text}" if names else text
 
 
 def _section_key(path: tuple[str, ...], occurrence: int) -> bytes:

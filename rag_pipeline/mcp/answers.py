@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rag_pipeline.model import names_above, under
 from rag_pipeline.query import Hits
 from rag_pipeline.query.plain import plain
 
@@ -111,7 +112,7 @@ def search_text(result: SearchResult) -> str:
     for number, hit in enumerate(result.hits, start=1):
         stale = "; its source is stale" if hit.stale else ""
         lines.append(f"\n{number}. chunk_id {hit.chunk_id}, modified {_time(hit.modified_at)}{stale}")
-        lines.append(fence.around((hit.source, hit.uri), [" > ".join([hit.title, *hit.heading_path]), hit.text]))
+        lines.append(fence.around((hit.source, hit.uri), [under(names_above(hit.title, hit.heading_path), hit.text)]))
     return "\n".join(lines if not result.hits else [RULE, *lines])
 
 
@@ -137,9 +138,8 @@ def answer_text(result: AnswerResult) -> str:
         lines.append(fence.around((f"written by {result.model or 'nobody'}",), [result.answer]))
     for cited in result.citations:
         lines.append(f"\n[{cited.number}] chunk_id {cited.chunk_id}, modified {_time(cited.modified_at)}")
-        lines.append(
-            fence.around((cited.source, cited.uri), [" > ".join([cited.title, *cited.heading_path]), cited.quote])
-        )
+        text = under(names_above(cited.title, cited.heading_path), cited.quote)
+        lines.append(fence.around((cited.source, cited.uri), [text]))
     return "\n".join([RULE, *lines])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rag_pipeline.model import names_above
 from rag_pipeline.query.hits import Hit, Hits, Window
 from rag_pipeline.query.plain import line, plain
 
@@ -60,11 +61,8 @@ def _tokens(excerpt: Excerpt, count_tokens: CountTokens) -> int:
 
 
 def _excerpt(number: int, window: Window, text: str, inside: tuple[Hit, ...]) -> Excerpt:
-    headings = [*window.heading_path]
-    if window.title and headings[:1] != [window.title]:
-        headings.insert(0, window.title)
     stale = any(hit.stale for hit in inside)
-    name = line(" > ".join(heading for heading in headings if heading))
+    name = line(" > ".join(names_above(window.title, window.heading_path)))
     return Excerpt(number, window.source, window.modified_at, stale, name, plain(text), inside)
 
 

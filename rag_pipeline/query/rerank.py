@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rag_pipeline.errors import RagError
+from rag_pipeline.model import names_above, under
 from rag_pipeline.query.hits import Candidate
 
 if TYPE_CHECKING:
@@ -88,7 +89,4 @@ def blended(candidates: Sequence[Candidate], scores: Sequence[float], weight: fl
 
 def passage_text(candidate: Candidate) -> str:
     """Return what the re-ranker reads of a candidate: title > heading path, a line end, and its text."""
-    names = [name for name in candidate.heading_path if name]
-    if candidate.title and names[:1] != [candidate.title]:
-        names.insert(0, candidate.title)
-    return f"{' > '.join(names)}\n{candidate.text}" if names else candidate.text
+    return under(names_above(candidate.title, candidate.heading_path), candidate.text)

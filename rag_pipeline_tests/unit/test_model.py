@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.model import NOBODY, Access, principal
+from rag_pipeline.model import NOBODY, Access, names_above, principal, under
 
 principals = st.sampled_from(["public", "user:ana", "user:bo", "group:eng", "group:hr"])
 accesses = st.builds(Access.of, st.lists(principals), st.lists(principals.filter(lambda p: p != "public")))
@@ -42,3 +42,10 @@ def test_principals_have_one_spelling() -> None:
     decomposed, composed = "user:Jose\u0301", "user:Jos\u00e9"
     assert principal(decomposed) == principal(composed) == composed
     assert principal("user:O'Brien, Pat") == "user:O'Brien, Pat"
+
+
+def test_a_text_stands_under_its_title_once_and_its_headings() -> None:
+    assert names_above("Keys", ("Keys", "", "Rotation")) == ("Keys", "Rotation")
+    assert names_above("Handbook", ("Keys", "Rotation")) == ("Handbook", "Keys", "Rotation")
+    assert under(("Handbook", "Keys"), "Rotate them.") == "Handbook > Keys\nRotate them."
+    assert under(names_above("", ()), "Rotate them.") == "Rotate them."
