@@ -145,7 +145,7 @@ def test_days_without_use_are_shown_and_days_before_the_window_are_not(folder: P
     assert [row["texts"] for row in answer("usage --days 3")["rows"]] == [5]
 
 
-def test_usage_is_shown_with_a_bar_a_row(folder: Path, settings: Settings) -> None:
+def test_usage_is_shown_with_a_bar_a_row(folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("usage").stdout.startswith("no model was asked anything in the last 30 days\nthis month: $0.00; ")
     refreshed("docs")
     refreshed("notes")
@@ -156,6 +156,11 @@ def test_usage_is_shown_with_a_bar_a_row(folder: Path, settings: Settings) -> No
     assert total == f"in 30 days: 15 texts, {tokens_of(settings)} tokens, {docs_and_notes(docs, notes)}"
     assert "had 5 of 20 texts (25.0%), which saved" in store
     assert month.startswith("this month: $0.0")
+    for columns in ("58", "62", "66"):
+        monkeypatch.setenv("COLUMNS", columns)
+        narrow = run("usage --by model").stdout
+        assert "…" not in narrow
+        assert {"15", str(tokens_of(settings))} <= set(narrow.split())
 
 
 @needs_redis
