@@ -10,11 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError
 
+from rag_pipeline.query.cache import redis_cache
+
+LIMITS = {name: getattr(redis_cache, name) for name in ("_STEP_SECONDS", "_AT_MOST_SECONDS")}
 PROGRAM = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="needs redis-server")
 
@@ -35,13 +39,17 @@ class RedisServer:
         self._process = subprocess.Popen(
             [PROGRAM, *options, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(500):
+        for _ in range(20_000):
             with suppress(ConnectionError):
                 self.client.ping()
                 return
             assert self._process.poll() is None, "the server does not start"
             time.sleep(0.01)
         raise AssertionError("the server does not answer")
+
+    def sent_bytes(self) -> int:
+        """How much it has sent to anybody, ever."""
+        return int(dict[str, Any](self.client.info("stats"))["total_net_output_bytes"])
 
     def stop(self) -> None:
         if self._process is not None:
@@ -52,22 +60,33 @@ class RedisServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let the server take connections and answer nothing."""
+        """Let the server take connections and answer nothing; who asks it meanwhile has no more than the usual time."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
         try:
-            yield
+            with waiting(**LIMITS):
+                yield
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
 
 
 @contextmanager
+def waiting(**seconds: float) -> Iterator[None]:
+    """Let caches wait so long for answers, by the names of their limits."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in seconds.items():
+            patch.setattr(redis_cache, name, value)
+        yield
+
+
+@contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """Run a server until the end of the block."""
+    """Run a server until the end of the block; caches wait for it as long as a busy machine takes."""
     server = RedisServer(free_port(), folder)
     server.start()
     try:
-        yield server
+        with waiting(_STEP_SECONDS=600, _AT_MOST_SECONDS=600, _LEFT_ALONE_SECONDS=3600):
+            yield server
     finally:
         server.stop()
 
@@ -80,7 +99,10 @@ def free_port() -> int:
 
 @contextmanager
 def answering(what: bytes, every: float = 0.0) -> Iterator[str]:
-    """Give the address of something that answers every connection with these bytes, one each `every` seconds."""
+    """Give the address of something that answers every connection with these bytes, one each `every` seconds.
+
+    Then it is silent, and does not hang up: who gets on with his work has given it up.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
         over = threading.Event()
@@ -91,7 +113,7 @@ def answering(what: bytes, every: float = 0.0) -> Iterator[str]:
                     if over.wait(every):
                         return
                     peer.sendall(what[start : start + 1] if every else what)
-                over.wait(5)
+                over.wait()
 
         def listen() -> None:
             while not over.is_set():

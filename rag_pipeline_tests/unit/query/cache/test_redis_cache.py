@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,22 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.query.cache import AnswerCache, CachedAnswer, open_cache
+from rag_pipeline.query.cache import AnswerCache, CachedAnswer, open_cache, redis_cache
 from rag_pipeline.query.cache.counts import today
 from rag_pipeline.query.cache.value import written
-from rag_pipeline_tests.redis_server import RedisServer, answering, free_port, needs_redis, redis_server
+from rag_pipeline_tests.redis_server import (
+    LIMITS,
+    RedisServer,
+    answering,
+    free_port,
+    needs_redis,
+    redis_server,
+    waiting,
+)
 
 KEY, OTHER_KEY, SECRET = "a" * 64, "b" * 64, b"s" * 32
 ANSWER = CachedAnswer("Yearly [1].", ("a-1",), (), "some-model-2026", 812, Decimal("0.000412"))
 UNPRICED = CachedAnswer("Never.", (), (), "some-model-2026", 100, None)
-SLOWEST = 3.0
-"""Seconds, on a busy machine, in which a cache that does not answer is given up."""
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +70,16 @@ def test_an_address_that_cannot_be_one_is_refused_and_not_repeated(url: str) -> 
 
 @needs_redis
 def test_an_answer_is_found_under_its_key_until_it_expires(server: RedisServer) -> None:
-    cache = opened(server.url, seconds=0.3)
+    cache = opened(server.url, seconds=3600)
     assert cache.get(KEY, SECRET) is None
     cache.put(KEY, ANSWER, SECRET)
     assert cache.get(KEY, SECRET) == ANSWER
     assert cache.get(OTHER_KEY, SECRET) is None
-    assert 0 < int(str(server.client.pttl(kept(server)))) <= 300
-    time.sleep(0.35)
+    name = kept(server)
+    assert 0 < int(str(server.client.pttl(name))) <= 3_600_000
+    server.client.pexpire(name, 1)
+    while server.client.exists(name):
+        time.sleep(0.001)
     assert cache.get(KEY, SECRET) is None
 
 
@@ -105,9 +114,9 @@ def test_what_is_no_answer_is_a_miss(server: RedisServer, value: bytes) -> None:
     cache = opened(server.url)
     cache.put(KEY, ANSWER, SECRET)
     server.client.set(kept(server), value)
-    begun = time.perf_counter()
+    sent = server.sent_bytes()
     assert cache.get(KEY, SECRET) is None
-    assert time.perf_counter() - begun < SLOWEST
+    assert server.sent_bytes() - sent < 100_000, "what is too large is not read"
     cache.put(KEY, ANSWER, SECRET)
     assert cache.get(KEY, SECRET) == ANSWER, "it is replaced"
 
@@ -166,19 +175,21 @@ def test_a_server_that_wants_a_password_is_a_miss(server: RedisServer, caplog: p
 
 
 @needs_redis
-def test_a_stopped_server_is_asked_once_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stopped_server_is_asked_once_and_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, questions: list[float]
+) -> None:
     with redis_server(tmp_path) as server:
         cache = opened(server.url)
         cache.put(KEY, ANSWER, SECRET)
         server.stop()
         with caplog.at_level(logging.WARNING):
-            begun = time.perf_counter()
+            questions.clear()
             for _ in range(1000):
                 assert cache.get(KEY, SECRET) is None
                 cache.put(KEY, ANSWER, SECRET)
                 cache.found(ANSWER)
             assert cache.counts(30) is None
-            assert time.perf_counter() - begun < SLOWEST
+            assert len(questions) == 1
         assert len(caplog.records) == 1
         server.start()
         after_the_pause(cache)
@@ -188,20 +199,46 @@ def test_a_stopped_server_is_asked_once_and_comes_back(tmp_path: Path, caplog: p
 
 
 @needs_redis
-def test_a_frozen_server_costs_a_moment_once(server: RedisServer) -> None:
-    cache = opened(server.url)
-    cache.put(KEY, ANSWER, SECRET)
-    cache.put(OTHER_KEY, UNPRICED, SECRET)
+@pytest.mark.parametrize("step", [LIMITS["_STEP_SECONDS"], 600], ids=["a step", "all of it"])
+def test_a_frozen_server_costs_a_moment_once(server: RedisServer, questions: list[float], step: float) -> None:
+    """Whether it is a step that takes too long or all of it; the server is frozen until the questions are through."""
+    patient = opened(server.url)
+    patient.put(KEY, ANSWER, SECRET)
+    patient.put(OTHER_KEY, UNPRICED, SECRET)
+    with waiting(_STEP_SECONDS=step):
+        cache = opened(server.url)
+        heard(cache, OTHER_KEY)  # so that there is a connection
     with server.frozen():
-        begun = time.perf_counter()
+        questions.clear()
         for _ in range(100):
             assert cache.get(KEY, SECRET) is None
-        assert time.perf_counter() - begun < SLOWEST
+        assert questions == [LIMITS["_AT_MOST_SECONDS"]]
     assert cache.get(OTHER_KEY, SECRET) is None, "it is left alone"
-    after_the_pause(cache)
     # Late replies on the old connection are not taken for those to a new question.
-    assert cache.get(OTHER_KEY, SECRET) == UNPRICED
-    assert cache.get(KEY, SECRET) == ANSWER
+    assert heard(cache, OTHER_KEY) == UNPRICED
+    assert heard(cache, KEY) == ANSWER
+
+
+def heard(cache: AnswerCache, key: str) -> CachedAnswer:
+    """Ask until there is an answer: one whose steps must be short may have to ask again on a busy machine."""
+    while True:
+        after_the_pause(cache)
+        if answer := cache.get(key, SECRET):
+            return answer
+
+
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that each question was given which was really asked."""
+    asked: list[float] = []
+    in_time = redis_cache._in_time
+
+    def noted(ask: Callable[[], Any], seconds: float) -> Any:
+        asked.append(seconds)
+        return in_time(ask, seconds)
+
+    monkeypatch.setattr(redis_cache, "_in_time", noted)
+    return asked
 
 
 def after_the_pause(cache: AnswerCache) -> None:
@@ -209,10 +246,7 @@ def after_the_pause(cache: AnswerCache) -> None:
 
 
 def test_nobody_listening_is_a_miss() -> None:
-    begun = time.perf_counter()
-    cache = opened(f"redis://127.0.0.1:{free_port()}/0")
-    assert cache.get(KEY, SECRET) is None
-    assert time.perf_counter() - begun < SLOWEST
+    assert opened(f"redis://127.0.0.1:{free_port()}/0").get(KEY, SECRET) is None
 
 
 @pytest.mark.parametrize(
@@ -223,18 +257,16 @@ def test_nobody_listening_is_a_miss() -> None:
         (b"+OK\r\n" * 100, 0.0),
         (b"$5000000000\r\n" + b"x" * 1000, 0.0),
         (b"*1000000000\r\n" * 20, 0.0),
-        (b"$99\r\n" + b"x" * 99, 0.06),
+        (b"$99999\r\n" + b"x" * 99999, 0.06),
     ],
     ids=["http", "noise", "wrong reply", "huge string", "nested lists", "in pieces"],
 )
 def test_a_server_that_is_none_is_a_miss(what: bytes, every: float) -> None:
-    with answering(what, every) as url:
+    with answering(what, every) as url, waiting(**LIMITS):
         cache = opened(url)
-        begun = time.perf_counter()
         for _ in range(10):
             assert cache.get(KEY, SECRET) is None
             cache.put(KEY, ANSWER, SECRET)
-        assert time.perf_counter() - begun < SLOWEST
 
 
 @needs_redis
