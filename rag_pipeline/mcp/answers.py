@@ -23,14 +23,19 @@ class Result(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
-class Found(Result):
-    """A hit. `text` is what was found; `fetch_window` reads around it. `place` is where it is in its source."""
+class Located(Result):
+    """Which chunk it is about, and the document that this is in."""
 
     chunk_id: str
     source: str
     document_id: str
     uri: str
     title: str
+
+
+class Found(Located):
+    """A hit. `text` is what was found; `fetch_window` reads around it. `place` is where it is in its source."""
+
     heading_path: list[str]
     text: str
     modified_at: datetime | None
@@ -60,14 +65,9 @@ class ReadSection(Result):
     hit: tuple[int, int] | None
 
 
-class WindowResult(Result):
+class WindowResult(Located):
     """Sections around a hit, in order; `earlier` and `later` are how many more the document has on each side."""
 
-    chunk_id: str
-    source: str
-    document_id: str
-    uri: str
-    title: str
     modified_at: datetime | None
     stale: bool
     sections: list[ReadSection]
@@ -75,15 +75,10 @@ class WindowResult(Result):
     later: int
 
 
-class CitedPassage(Result):
+class CitedPassage(Located):
     """A passage that an answer rests on, marked in its text as ``[number]``."""
 
     number: int
-    chunk_id: str
-    source: str
-    document_id: str
-    uri: str
-    title: str
     heading_path: list[str]
     quote: str
     modified_at: datetime | None
