@@ -93,9 +93,14 @@ class ChatModel:
             {} if settings.temperature is None else {"temperature": settings.temperature}
         )
 
-    def write(self, instructions: str, question: str, on_piece: Callable[[str], None]) -> Written | Unwritten:
-        """Ask, and return what came of it. `on_piece` is called in this thread with each piece of the text."""
-        deadline = time.monotonic() + self._settings.seconds
+    def write(
+        self, instructions: str, question: str, on_piece: Callable[[str], None], seconds: float | None = None
+    ) -> Written | Unwritten:
+        """Ask, and return what came of it. `on_piece` is called in this thread with each piece of the text.
+
+        It takes at most `seconds`; None: those of the settings.
+        """
+        deadline = time.monotonic() + (self._settings.seconds if seconds is None else seconds)
         messages = [{"role": "system", "content": instructions}, {"role": "user", "content": question}]
         heard: queue.SimpleQueue[str | Written | Unwritten] = queue.SimpleQueue()
         under_way = self._connection.run(self._asked(messages, heard, deadline))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag_pipeline.embeddings.openai.tokens import count_tokens
 from rag_pipeline.query.answer import NOT_KNOWN, Answer, Citation
-from rag_pipeline.query.cache import CachedAnswer, KeptAnswers, cache_key
+from rag_pipeline.query.cache import CachedAnswer, KeptAnswers, Turn, Turns, cache_key
 from rag_pipeline.query.chat import ChatModel, Unwritten, Written
 from rag_pipeline.query.citations import KEPT_TAG, Reader, best_hit
 from rag_pipeline.query.excerpts import Excerpt, excerpts, texts_of
@@ -28,6 +28,17 @@ OnText = Callable[[str], None]
 _logger = logging.getLogger(__name__)
 _ESTIMATE = 1.5
 """A model of others may make this many times as many tokens of a text as are counted here, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One question that is being answered: what was found for it, what of it a model is shown, and who listens."""
+
+    asking: Asking
+    hits: Hits
+    shown: Sequence[Excerpt]
+    steps: Steps
+    on_text: OnText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class Writer:
         self._settings = answers
         self._retrieval = settings.retrieval
         self._kept = kept if kept and kept.is_on else None
+        self._turns = Turns()
         self._instructions = Instructions.read(settings.folder / answers.prompt if answers.prompt else None)
         self._chat = ChatModel(answers, model)
         self._spending = Spending(settings, model)
@@ -61,35 +73,43 @@ class Writer:
         with steps.step("prompt", len(hits.windows)) as step:
             shown = excerpts(hits, self._settings.context_tokens, count_tokens)
             step.kept = len(shown)
-        answer = self._again(asking, hits, shown, steps, on_text) or self._anew(asking, hits, shown, steps, on_text)
+        call = _Call(asking, hits, shown, steps, on_text)
+        if self._kept is None or hits.generation is None:
+            answer = self._anew(call, Turn())
+        else:
+            with self._turns.take(self._key(call), self._settings.seconds) as turn:
+                answer = self._again(call, turn, self._kept) or self._anew(call, turn)
         return replace(answer, layers=steps.layers)
 
-    def _again(
-        self, asking: Asking, hits: Hits, shown: Sequence[Excerpt], steps: Steps, on_text: OnText | None
-    ) -> Answer | None:
-        """Return the answer that was kept, its citations read anew; None where there is none, or no cache."""
-        if self._kept is None or hits.generation is None:
-            return None
-        with steps.step("cache") as step:
+    def _again(self, call: _Call, turn: Turn, cache: KeptAnswers) -> Answer | None:
+        """Return the answer that was kept or just made, its citations read anew; None where there is none.
+
+        Why another who asked the same at the same moment got no answer holds for this question as well.
+        """
+        hits, shown, question = call.hits, call.shown, call.asking.text
+        if isinstance(turn.came, str):
+            return self._judged(
+                _Bought(Reader(shown, KEPT_TAG), self._chat.model, 0, Decimal(0), failed=turn.came), hits
+            )
+        with call.steps.step("cache") as step:
             step.detail = "not found"
-            kept = self._kept.find(self._key(asking, hits, shown), _chunk_ids(hits), asking.caller, hits.generation)
+            kept = cache.find(turn.key or "", _chunk_ids(hits), call.asking.caller, hits.generation or 0, turn.came)
             if kept is None:
                 return None
-            reader = _reread(kept.text, shown, asking.text)
+            reader = _reread(kept.text, shown, question)
             if reader.unknown:
                 return None
             step.detail = "found"
-        if on_text is not None:
-            on_text(reader.text)
-        with steps.step("citations", len(reader.cited)):
+        if call.on_text is not None:
+            call.on_text(reader.text)
+        with call.steps.step("citations", len(reader.cited)):
             answer = self._judged(_Bought(reader, kept.model, 0, Decimal(0)), hits)
-        self._kept.given(kept)
+        cache.given(kept)
         return replace(answer, cached=True, notes=(*hits.notes, *kept.notes))
 
-    def _anew(
-        self, asking: Asking, hits: Hits, shown: Sequence[Excerpt], steps: Steps, on_text: OnText | None
-    ) -> Answer:
-        """Have the model write an answer, and keep it for whoever asks the same."""
+    def _anew(self, call: _Call, turn: Turn) -> Answer:
+        """Have the model write an answer, and keep it for whoever asks the same, later or now."""
+        asking, hits, shown, steps = call.asking, call.hits, call.shown, call.steps
         prompt = self._instructions.prompt(asking.text, shown)
         read = sum(count_tokens([prompt.instructions, prompt.question]))
         try:
@@ -98,13 +118,15 @@ class Writer:
                 self._spending.purchase(int(read * _ESTIMATE), self._settings.answer_tokens) as purchase,
             ):
                 reader = Reader(shown, prompt.tag, asking.text)
-                bought = self._bought(prompt, reader, read, purchase, on_text)
+                bought = self._bought(prompt, reader, read, purchase, call.on_text, turn.seconds)
         except Unaffordable as reason:
             return quoted(hits, str(reason))
         with steps.step("citations", len(bought.read.cited) + bought.read.unknown) as step:
             answer = self._judged(bought, hits)
             step.kept = len(answer.citations)
-        if self._kept is not None and hits.generation is not None and bought.failed is None:
+        if bought.failed is not None:
+            turn.came = bought.failed
+        elif self._kept is not None and turn.key is not None:
             kept = CachedAnswer(
                 text=bought.read.kept,
                 chunk_ids=tuple(citation.chunk_id for citation in answer.citations),
@@ -115,11 +137,12 @@ class Writer:
             )
             # What would read otherwise the next time, as where a model quotes our own marks, is not kept.
             if _reread(kept.text, shown, asking.text).text == bought.read.text:
-                self._kept.keep(self._key(asking, hits, shown), kept, asking.caller)
+                turn.came = kept
+                self._kept.keep(turn.key, kept, asking.caller)
         return answer
 
-    def _key(self, asking: Asking, hits: Hits, shown: Sequence[Excerpt]) -> str:
-        retrieval = self._retrieval
+    def _key(self, call: _Call) -> str:
+        asking, hits, retrieval = call.asking, call.hits, self._retrieval
         return cache_key(
             question=asking.text,
             caller=asking.caller,
@@ -128,20 +151,28 @@ class Writer:
             reranker=f"{retrieval.rerank_url or ''} {retrieval.rerank_model}" if hits.reranked else None,
             generation=hits.generation or 0,
             chunk_ids=_chunk_ids(hits),
-            passages=texts_of(shown),
+            passages=texts_of(call.shown),
             model=self._chat.model,
             parameters=self._chat.parameters,
             prompt_version=self._instructions.version,
         )
 
-    def _bought(self, prompt: Prompt, reader: Reader, read: int, purchase: Purchase, on_text: OnText | None) -> _Bought:
+    def _bought(
+        self,
+        prompt: Prompt,
+        reader: Reader,
+        read: int,
+        purchase: Purchase,
+        on_text: OnText | None,
+        seconds: float | None,
+    ) -> _Bought:
         """Ask the model, reading what it writes as it comes, and book what it took."""
 
         def show(text: str) -> None:
             if text and on_text is not None:
                 on_text(text)
 
-        came = self._chat.write(prompt.instructions, prompt.question, lambda piece: show(reader.feed(piece)))
+        came = self._chat.write(prompt.instructions, prompt.question, lambda piece: show(reader.feed(piece)), seconds)
         show(reader.end())
         match came:
             case Written(text, model, told_read, told_wrote, cut):

@@ -11,6 +11,17 @@ from rag_pipeline.query.cache.counts import Counts
 from rag_pipeline.query.cache.kept import KeptAnswers
 from rag_pipeline.query.cache.key import cache_key
 from rag_pipeline.query.cache.redis_cache import AnswerCache, is_named, open_cache
+from rag_pipeline.query.cache.turns import Turn, Turns
 from rag_pipeline.query.cache.value import CachedAnswer
 
-__all__ = ["AnswerCache", "CachedAnswer", "Counts", "KeptAnswers", "cache_key", "is_named", "open_cache"]
+__all__ = [
+    "AnswerCache",
+    "CachedAnswer",
+    "Counts",
+    "KeptAnswers",
+    "Turn",
+    "Turns",
+    "cache_key",
+    "is_named",
+    "open_cache",
+]

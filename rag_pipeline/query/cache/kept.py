@@ -39,15 +39,22 @@ class KeptAnswers:
         """Whether there is to be a cache."""
         return is_named(self._environ)
 
-    def find(self, key: str, chunk_ids: Sequence[str], caller: Caller, generation: int) -> CachedAnswer | None:
+    def find(
+        self,
+        key: str,
+        chunk_ids: Sequence[str],
+        caller: Caller,
+        generation: int,
+        just_made: CachedAnswer | None = None,
+    ) -> CachedAnswer | None:
         """Return the answer under a key that cites none but these chunks, if the caller may read all of them now.
 
-        `chunk_ids` are those that the answer would be made from. Raises `ConfigurationError` for an address that cannot
-        be one.
+        `chunk_ids` are those that the answer would be made from. What was `just_made` for this key is not looked for.
+        Raises `ConfigurationError` for an address that cannot be one.
         """
         cache = self._opened_cache()
-        secret = self._secret(caller) if cache else None
-        found = cache.get(key, secret) if cache and secret else None
+        secret = self._secret(caller) if cache and just_made is None else None
+        found = cache.get(key, secret) if cache and secret else just_made
         if found is None or not set(found.chunk_ids) <= set(chunk_ids):
             return None
         return found if self._may_read(chunk_ids, caller, generation) else None

@@ -1,9 +1,12 @@
 """An answer that was paid for once: who gets it again, who does not, and that a cache in trouble changes none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import psycopg
@@ -20,6 +23,7 @@ from rag_pipeline.stages import Pipeline
 from rag_pipeline_tests.chat_server import Asked, ChatServer, Reply, chat_server, error
 from rag_pipeline_tests.redis_server import RedisServer, needs_redis, redis_server
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
+from rag_pipeline_tests.unit.query.cache.waiting import seen_to_wait
 
 pytestmark = needs_redis
 
@@ -295,6 +299,113 @@ def test_a_database_that_does_not_say_which_it_is_keeps_nothing(
         asked(index)
         # What may pass is tried again, what a right is missing for is not.
         assert asked(index).cached == isinstance(error, TransientError)
+
+
+# The same at the same moment
+
+
+@contextmanager
+def held(writer: ChatServer, answers: Callable[[Asked], Reply | str]) -> Iterator[Event]:
+    """Have the model answer when the event is set, at the end of the block at the latest."""
+    go_on = Event()
+    writer.answers = lambda asked: answers(asked) if go_on.wait() else ""
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+
+
+def wait_for(number: int, waiting: Semaphore, writer: ChatServer, most: int = 1) -> None:
+    """Wait until so many wait for another's turn; meanwhile no more than `most` may have asked the model."""
+    for _ in range(number):
+        while not waiting.acquire(timeout=0.01):
+            assert len(writer.asked) <= most
+
+
+def test_who_asks_the_same_at_the_same_moment_is_given_the_same_answer_for_nothing(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same rights by the same name; who has another is answered beside them."""
+    waiting = seen_to_wait(monkeypatch)
+    shown: dict[int, list[str]] = {number: [] for number in range(5)}
+    with (
+        Index.connect(wiki[0].settings) as index,
+        ThreadPoolExecutor(6) as threads,
+        held(writer, writer.answers) as go_on,
+    ):
+        same = [threads.submit(asked, index, on_text=shown[number].append) for number in shown]
+        other = threads.submit(asked, index, BO)
+        wait_for(4, waiting, writer, most=2)
+        while len(writer.asked) < 2:
+            assert not other.done()
+        go_on.set()
+        answers = [each.result() for each in same]
+        assert not other.result().cached
+    assert len(writer.asked) == 2
+    assert sorted(answer.cached for answer in answers) == [False, True, True, True, True]
+    assert sorted(answer.tokens for answer in answers) == [0, 0, 0, 0, 120]
+    for answer in answers:
+        assert (answer.answer, answer.citations) == (answers[0].answer, answers[0].citations)
+    assert ["".join(pieces) for pieces in shown.values()] == [answers[0].answer] * 5
+
+
+def test_what_kept_one_from_an_answer_keeps_those_who_wait_for_it_too(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = seen_to_wait(monkeypatch)
+    with (
+        Index.connect(wiki[0].settings) as index,
+        ThreadPoolExecutor(3) as threads,
+        held(writer, lambda asked: error(400)) as go_on,
+    ):
+        same = [threads.submit(index.answer, QUESTION, caller=ANA) for _ in range(3)]
+        wait_for(2, waiting, writer)
+        go_on.set()
+        answers = [each.result() for each in same]
+    assert len(writer.asked) == 1
+    for answer in answers:
+        assert (answer.answer, answer.citations, answer.cached) == (None, (), False)
+        assert answer.hits
+        assert "because it refused the request" in answer.notes[-1]
+
+
+def test_one_who_goes_away_takes_the_answer_from_nobody(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = seen_to_wait(monkeypatch)
+
+    def gone(_: str) -> None:
+        wait_for(1, waiting, writer)
+        raise ConnectionAbortedError
+
+    with Index.connect(wiki[0].settings) as index, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(asked, index, on_text=gone)
+        while not writer.asked:
+            assert not first.done()
+        second = threads.submit(asked, index)
+        assert isinstance(first.exception(), ConnectionAbortedError)
+        assert not second.result().cached
+        assert asked(index).cached
+    assert len(writer.asked) == 2
+
+
+def test_whose_right_was_taken_meanwhile_is_not_given_what_another_was_told(
+    wiki: tuple[ScriptedPipeline, World], redis: RedisServer, writer: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, world = wiki
+    waiting = seen_to_wait(monkeypatch)
+    with (
+        Index.connect(pipeline.settings) as index,
+        ThreadPoolExecutor(2) as threads,
+        held(writer, writer.answers) as go_on,
+    ):
+        same = [threads.submit(asked, index) for _ in range(2)]
+        wait_for(1, waiting, writer)
+        world.documents["0.md"].access = Access.of(["user:bo"])
+        pipeline.refresh("wiki")
+        go_on.set()
+        assert not any(each.result().cached for each in same)
+    assert len(writer.asked) == 2
 
 
 # A cache in trouble
