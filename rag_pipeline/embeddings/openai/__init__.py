@@ -9,6 +9,7 @@ module            question it answers
 `tokens`          how many tokens is a text, without asking anybody?
 `packing`         which texts go into a request?
 `client`          who is asked, with which key, and in which thread?
+`bounded`         how much of a reply is read, whatever is sent?
 `service`         how does a request get there and back, in bounded time?
 `outcomes`        what came of a request, and whose turn is it then?
 `answers`         is this answer whole, and which vectors are in it?
