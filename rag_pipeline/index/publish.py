@@ -1,6 +1,6 @@
 """Stage 6, `published_index` and `pruned_orphans`: one transaction that merges, prunes, checks and commits.
 
-Staging is loaded before the transaction starts (``sql/queries/staging.sql``). Inside it every statement is
+The changes are staged before the transaction starts (`rag_pipeline.index.staging`). Inside it every statement is
 set-based (``publish.sql`` for the publication as a whole, ``publish_access.sql``, ``publish_rows.sql`` and
 ``publish_terms.sql`` for what it writes), rows that did not change are not touched, and what must never be
 published is counted before the commit: a violation rolls everything back, and readers notice nothing.
@@ -12,60 +12,15 @@ from typing import Any, LiteralString
 
 from psycopg import Connection
 
-from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import PermanentError, StateMoved
 from rag_pipeline.handover import Embedded, Published
 from rag_pipeline.index.generations import Generation, expect_state, generations, look_into
-from rag_pipeline.parquet import read_tuples
+from rag_pipeline.index.staging import load_staging
 from rag_pipeline.workspace import Workspace
 
 Gate = Callable[[Connection[Any], Generation, str], None]
 """Asked inside the transaction whether what was written for a source may be published; raises when not."""
-
-DOCUMENT_TYPES = {
-    "document_hash": "bytea",
-    "doc_key": "int8",
-    "category": "text",
-    "document_id": "text",
-    "uri": "text",
-    "title": "text",
-    "media_type": "text",
-    "version": "text",
-    "modified_at": "timestamptz",
-    "size": "int8",
-    "content_hash": "bytea",
-    "declared_access": "text[]",
-    "allow": "text[]",
-    "deny": "text[]",
-    "digest": "bytea",
-    "metadata": "jsonb",
-    "front_matter": "jsonb",
-    "section_ids": "bytea[]",
-    "section_starts": "int4[]",
-    "places": "jsonb",
-    "failure": "text",
-}
-_SECTION_TYPES = {
-    "document_hash": "bytea",
-    "section_id": "bytea",
-    "heading_path": "text[]",
-    "occurrence": "int4",
-    "text": "text",
-}
-_CHUNK_TYPES = {
-    "document_hash": "bytea",
-    "section_id": "bytea",
-    "local_id": "bytea",
-    "text": "text",
-    "start_offset": "int4",
-    "end_offset": "int4",
-    "tokens": "int4",
-    "forced": "bool",
-    "embed_hash": "bytea",
-    "shingles": "bytea",
-}
-_REFUSED_TYPES = {"document_hash": "bytea", "reason": "text", "lasting": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +34,6 @@ class Written:
 
 
 _NOTHING = Written()
-
-
-def load_staging(connection: Connection[Any], workspace: Workspace, folder: str, model: str) -> None:
-    """COPY the stage files of a refresh into temporary tables of this session; what `model` refused is set aside."""
-    queries = statements("staging")
-    for table in ("staged_documents", "staged_sections", "staged_chunks", "staged_terms", "staged_refused"):
-        connection.execute(queries[f"create_{table}"])
-    for name, columns in (("documents", DOCUMENT_TYPES), ("sections", _SECTION_TYPES), ("chunks", _CHUNK_TYPES)):
-        rows = read_tuples(workspace.file(folder, f"{name}.parquet"), columns)
-        copy_rows(connection, f"staged_{name}", columns, rows)
-    if (refused := workspace.file(folder, "refused.parquet")).exists():
-        copy_rows(connection, "staged_refused", _REFUSED_TYPES, read_tuples(refused, _REFUSED_TYPES))
-        set_refused_aside(connection, model)
-    connection.execute(queries["small_samples"])
-    connection.execute(queries["enough_memory"])
-    connection.execute(queries["analyze_staging"])
-
-
-def set_refused_aside(connection: Connection[Any], model: str) -> int:
-    """Quarantine the staged documents that are refused; return how many."""
-    queries = statements("staging")
-    aside = connection.execute(queries["set_refused_aside"], {"model": model}).rowcount
-    connection.execute(queries["drop_refused_sections"])
-    connection.execute(queries["drop_refused_chunks"])
-    return aside
 
 
 def publish(

@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from rag_pipeline.database.statements import statements
 from rag_pipeline.handover import Chunked
-from rag_pipeline.index.publish import load_staging, set_refused_aside
+from rag_pipeline.index.staging import load_staging, set_refused_aside
 from rag_pipeline.recipe import Recipe
 from rag_pipeline.workspace import Workspace
 

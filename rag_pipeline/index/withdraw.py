@@ -12,14 +12,12 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from rag_pipeline.database.copy import copy_rows
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import RagError, StateMoved, TransientError
 from rag_pipeline.handover import Chunked
 from rag_pipeline.index.generations import Generation, expect_state
-from rag_pipeline.index.publish import DOCUMENT_TYPES
+from rag_pipeline.index.staging import stage_documents
 from rag_pipeline.model import NOBODY, Access
-from rag_pipeline.parquet import read_tuples
 from rag_pipeline.workspace import Workspace
 
 
@@ -55,9 +53,7 @@ def withdraw(connection: Connection[Any], workspace: Workspace, chunked: Chunked
     """
     changes = chunked.changes
     source = {"source": changes.hashes.snapshot.source, "generation": generation.number}
-    connection.execute(statements("staging")["create_staged_documents"])
-    rows = read_tuples(workspace.file(changes.hashes.snapshot.folder, "documents.parquet"), DOCUMENT_TYPES)
-    copy_rows(connection, "staged_documents", DOCUMENT_TYPES, rows)
+    stage_documents(connection, workspace, changes.hashes.snapshot.folder)
     publishing, flipping = statements("publish"), statements("flip")
     with connection.transaction():
         connection.execute(publishing["lock_source"], source)
