@@ -45,11 +45,11 @@ class Browser:
                     return found
             return False
 
-        return WebDriverWait(self.driver, 60, ignored_exceptions=[StaleElementReferenceException]).until(look, text)
+        return WebDriverWait(self.driver, 240, ignored_exceptions=[StaleElementReferenceException]).until(look, text)
 
     def press(self, text: str) -> None:
         """Press a button once it can be pressed."""
-        WebDriverWait(self.driver, 30).until(lambda _: self.see(text, "button").is_enabled())
+        WebDriverWait(self.driver, 240).until(lambda _: self.see(text, "button").is_enabled())
         self.see(text, "button").click()
 
     def picture(self, name: str) -> None:

@@ -113,7 +113,7 @@ def killed_while_publishing(settings: Settings, observer: Connection[Any]) -> No
     """Kill a migration in the middle of the transaction that publishes into the generation."""
     with observer.transaction(force_rollback=True), migrating(settings) as process:
         observer.execute("lock table rag_g2.chunk_vectors in share mode")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while observer.execute(WAITING).fetchone() == (0,):
             assert process.is_alive()
             assert time.monotonic() < deadline, "the migration did not come to the lock"

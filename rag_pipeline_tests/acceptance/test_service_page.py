@@ -59,7 +59,7 @@ def serving(settings: Settings, *options: str) -> Iterator[str]:
     command = [COMMAND, "serve", "--port", str(port), *options]
     log = settings.folder / "serve.log"
     environ = os.environ | {"RAG_TOKEN_SECRET": SECRET}
-    with running(command, settings.folder, environ, f"{address}/health", log, 60) as process:
+    with running(command, settings.folder, environ, f"{address}/health", log, 240) as process:
         yield address
     assert process.returncode == 0
     assert "Traceback" not in log.read_text()

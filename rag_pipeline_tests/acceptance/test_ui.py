@@ -48,7 +48,7 @@ def serving(settings: Settings) -> Iterator[str]:
     command, environment = dev_command(settings, "127.0.0.1", port)
     address = f"http://127.0.0.1:{port}"
     log = settings.folder / "dagster.log"
-    with running(command, settings.folder, environment, f"{address}/server_info", log, 120):
+    with running(command, settings.folder, environment, f"{address}/server_info", log, 240):
         yield address
 
 
@@ -57,7 +57,7 @@ def ask(address: str, query: str) -> Any:
     request = urllib.request.Request(
         f"{address}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=240) as answer:
         return json.load(answer)["data"]
 
 
@@ -69,7 +69,7 @@ def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Pat
             lambda: (
                 "LOADED" in json.dumps(ask(address, "{workspaceOrError{...on Workspace{locationEntries{loadStatus}}}}"))
             ),
-            60,
+            240,
         )
         browser.open(REFRESH)
         for asset in ASSETS:
@@ -81,8 +81,8 @@ def test_a_source_is_materialised_from_the_ui(workspace: Settings, tmp_path: Pat
         browser.press("Launch 1 run")
 
         runs = "{runsOrError{...on Runs{results{status tags{key value}}}}}"
-        wait_for(lambda: ask(address, runs)["runsOrError"]["results"], 60)
-        wait_for(lambda: ask(address, runs)["runsOrError"]["results"][0]["status"] in ("SUCCESS", "FAILURE"), 120)
+        wait_for(lambda: ask(address, runs)["runsOrError"]["results"], 240)
+        wait_for(lambda: ask(address, runs)["runsOrError"]["results"][0]["status"] in ("SUCCESS", "FAILURE"), 240)
         (run,) = ask(address, runs)["runsOrError"]["results"]
         assert run["status"] == "SUCCESS"
         assert {"key": "dagster/partition", "value": "handbook"} in run["tags"]

@@ -34,7 +34,7 @@ def _postmaster(server: EmbeddedServer) -> int:
     return int((server.home / "data" / "postmaster.pid").read_text().split()[0])
 
 
-def _run(code: str, *arguments: object, timeout: float = 60) -> str:
+def _run(code: str, *arguments: object, timeout: float = 240) -> str:
     """Run Python code in a process of its own and return what it printed; a held pipe would make this time out."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)

@@ -120,8 +120,8 @@ def test_to_measure_a_generation_that_is_built_keeps_no_refresh_and_no_other_mea
         use_generation(connection, 2)
         with trial(connection, 1, 2):
             measured = pool.submit(evaluate_unpublished, handbook.settings, golden, 2)
-            assert measured.result(timeout=30)[0].means["recall_at_10"] == 1
-            assert pool.submit(handbook.pipeline.refresh, "handbook").result(timeout=30).added == 1
+            assert measured.result(timeout=240)[0].means["recall_at_10"] == 1
+            assert pool.submit(handbook.pipeline.refresh, "handbook").result(timeout=240).added == 1
 
 
 def test_what_was_not_re_ranked_is_not_judged(handbook: Handbook) -> None:

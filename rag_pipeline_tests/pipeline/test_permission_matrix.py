@@ -351,7 +351,7 @@ def test_http_over_a_socket(published: Published) -> None:
     environ = {**os.environ, "RAG_TOKEN_SECRET": SECRET}
     with (
         subprocess.Popen(command, cwd=published.settings.folder, env=environ, stderr=subprocess.DEVNULL) as process,
-        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=240) as client,
         ThreadPoolExecutor(8) as threads,
     ):
         try:
@@ -365,7 +365,7 @@ def test_http_over_a_socket(published: Published) -> None:
 
 
 def wait_until_healthy(client: httpx2.Client) -> None:
-    for _ in range(300):
+    for _ in range(2_400):
         try:
             if client.get("/health").status_code == 200:
                 return

@@ -51,7 +51,7 @@ def wait_for_replay(primary: Settings, replica: Settings) -> None:
         position = session.execute("select pg_current_wal_lsn()::text").fetchone()
     assert position is not None
     with psycopg.connect(replica.database.read_url or "", autocommit=True) as session:
-        for _ in range(200):
+        for _ in range(4_000):
             if session.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", position).fetchone() == (True,):
                 return
             time.sleep(0.05)

@@ -112,8 +112,8 @@ def test_a_killed_build_ends_with_its_client_and_is_made_up_for(small: tuple[Scr
 
 
 def becomes(true: Callable[[], bool]) -> bool:
-    """Whether something becomes true within half a minute."""
-    deadline = time.monotonic() + 30
+    """Whether something becomes true, on however slow a machine."""
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if true():
             return True

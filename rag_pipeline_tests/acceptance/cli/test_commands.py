@@ -42,7 +42,7 @@ class Shell:
     def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """Return stdout and stderr of a command that ends with an exit code."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         assert process.returncode == code, err
         assert "Traceback" not in err
         return out, err
@@ -148,7 +148,7 @@ def test_an_interruption_ends_the_refresh_and_the_next_one_goes_on(shell: Shell)
     assert process.stderr is not None
     assert process.stderr.readline() == "docs: source_snapshot: 400 documents\n"
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err

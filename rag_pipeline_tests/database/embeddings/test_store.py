@@ -43,14 +43,14 @@ def waiting(settings: Settings, connection: Connection[Any], *steps: tuple[Liter
 
         thread = threading.Thread(target=run)
         thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         blocked: LiteralString = "select cardinality(pg_blocking_pids(%s)) > 0"
         while not (row := connection.execute(blocked, [other.info.backend_pid]).fetchone()) or not row[0]:
             assert time.monotonic() < deadline
             assert thread.is_alive()
             time.sleep(0.01)
         yield
-        thread.join(30)
+        thread.join(240)
     assert errors == []
 
 
