@@ -357,8 +357,9 @@ def test_a_listing_after_one_that_was_killed_is_whole(tmp_path: Path, origin: Re
 
 
 def test_the_lock_outlives_the_process_that_asked_for_the_fetch(tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    environment = {**os.environ, "GIT_SSH_COMMAND": f"touch {started}; sleep 1.5; false"}
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
+    held = f"touch {started}; for _ in $(seq 6000); do test -e {go_on} && break; sleep 0.05; done; false"
+    environment = {**os.environ, "GIT_SSH_COMMAND": held}
     command = [sys.executable, "-c", _LIST.replace("origin.git", "ssh://example.org/x"), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
         while not started.exists():
@@ -366,8 +367,11 @@ def test_the_lock_outlives_the_process_that_asked_for_the_fetch(tmp_path: Path) 
             time.sleep(0.01)
         process.kill()
     with open(tmp_path / "cache/lock", "r+b") as lock:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            go_on.touch()
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 

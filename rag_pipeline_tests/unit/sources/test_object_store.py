@@ -133,7 +133,6 @@ def test_an_error_after_the_first_page_is_never_complete(s3: S3Server) -> None:
     assert len(found.documents) == 1001
 
 
-@pytest.mark.timeout(60)
 def test_pages_that_lead_in_a_circle_are_never_complete(s3: S3Server) -> None:
     s3.put("docs", {f"p/{number:04}.md": b"" for number in range(1001)})
     s3.circles = True

@@ -398,7 +398,6 @@ def test_nobody_is_admitted_whom_any_list_on_the_way_keeps_out(
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
-@pytest.mark.timeout(20)
 def test_an_access_file_that_is_no_file_admits_nobody(tmp_path: Path, kind: str) -> None:
     write(tmp_path, {"d/a.jsonl": lines([*TWO, {"id": 3, "title": []}]), "open.toml": b'access = ["public"]'})
     access_file = tmp_path / "d/.access.toml"
