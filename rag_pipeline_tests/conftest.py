@@ -15,9 +15,11 @@ import hypothesis
 import pytest
 from psycopg import Connection
 
+from rag_pipeline.database import pool
 from rag_pipeline.database.connection import connect, open_session
 from rag_pipeline.database.embedded import EmbeddedServer
 from rag_pipeline.database.migrate import prepare
+from rag_pipeline.query import query_log
 from rag_pipeline.settings import Settings
 from rag_pipeline_tests.databases import copy_database
 
@@ -76,6 +78,15 @@ def _fail_skips_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
     if os.environ.get("CI") == "true" and report.skipped and reason.startswith("needs "):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where nothing may be missing: {reason}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Wait for sessions, and for what is logged at the end, as long as a slow or busy machine takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "_WAIT_SECONDS", 240.0)
+        patch.setattr(query_log, "_CLOSING_SECONDS", 240.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The log of questions: only where it is wanted, nothing in it that is not needed, and never in the way of a search."""
 
 import logging
-import time
 from typing import Any
 
 import psycopg
@@ -10,7 +9,7 @@ from psycopg.rows import dict_row
 
 from rag_pipeline.database.connection import connect
 from rag_pipeline.model import Access
-from rag_pipeline.query import Caller, Filters, Index
+from rag_pipeline.query import Caller, Filters, Index, query_log
 from rag_pipeline.query.query_log import Asked, QueryLog
 from rag_pipeline.settings import Answers, Queries, Settings
 from rag_pipeline_tests.chat_server import chat_server, error
@@ -165,15 +164,15 @@ def test_without_its_server_the_log_gives_up_quietly(caplog: pytest.LogCaptureFi
     assert len(caplog.records) == 1
 
 
-def test_who_asks_does_not_wait_for_the_log(pipeline: ScriptedPipeline) -> None:
+def test_who_asks_does_not_wait_for_the_log(pipeline: ScriptedPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written before all have asked."""
+    monkeypatch.setitem(query_log._SESSION, "statement_timeout", "1h")
     record = Asked("search", "engine", ("public",), False, (), 0.5)
     log = QueryLog(pipeline.settings)
     with connect(pipeline.settings, role=None) as owner, owner.transaction():
         owner.execute("lock table rag.query_log in access exclusive mode")
-        begun = time.monotonic()
         for _ in range(3_000):
             log.add(record)
-        assert time.monotonic() - begun < 2, "0.7 ms each, on a busy machine"
     log.close()
     assert 0 < len(rows(pipeline.settings)) < 3_000, "what did not fit into the queue is dropped"
 
