@@ -100,7 +100,7 @@ class Crashing:
 
     def wait_for_blocked(self) -> int:
         """Return the backend that waits for a lock, as soon as there is one."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not (found := self.sessions(waiting=True)):
             assert time.monotonic() < deadline, "no refresh came to the lock"
             time.sleep(0.01)
@@ -108,7 +108,7 @@ class Crashing:
 
     def wait_until_alone(self) -> None:
         """Return when the server has noticed that its clients are dead, for which it looks every two seconds."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 240
         while self.sessions():
             assert time.monotonic() < deadline, "a dead process still has a session"
             time.sleep(0.01)
@@ -194,15 +194,19 @@ def test_killed_at_any_moment(crashing: Crashing) -> None:
         process.join()
         duration = time.monotonic() - started
     assert process.exitcode == 0
-    killed = 0
-    for number in range(KILLS):
+    runs = killed = 0
+    while runs < KILLS or killed < KILLS / 2:
         crashing.notes.change()
         with child(crashing.pipeline) as process:
-            process.join(duration * (number + crashing.notes.random.random()) / KILLS)
+            started = time.monotonic()
+            process.join(duration * (runs % KILLS + crashing.notes.random.random()) / KILLS)
             process.kill()
             process.join()
-            killed += process.exitcode == -signal.SIGKILL
-    assert killed >= KILLS / 2
+            if process.exitcode == -signal.SIGKILL:
+                killed += 1
+            else:  # the first run was slower, as on a machine that was busy with something else
+                duration = min(duration, time.monotonic() - started)
+        runs += 1
     crashing.check_repaired()
 
 
@@ -275,7 +279,7 @@ def test_a_signal_ends_the_command_while_it_publishes(sent: signal.Signals, cras
         try:
             crashing.wait_for_blocked()
             process.send_signal(sent)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=240)
         finally:
             process.kill()
             process.wait()
