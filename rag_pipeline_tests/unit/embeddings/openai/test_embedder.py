@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -222,25 +223,21 @@ def test_a_text_at_which_the_service_always_fails_is_left(
     assert not bought.refused[30].lasting
 
 
-OUTAGE = 40
-"""Requests that come to nothing before a service works again: many times more than a text may fail."""
-
-
 @pytest.mark.parametrize("batch", [2, 9])
 def test_an_outage_is_no_fault_of_the_texts_that_failed_as_it_began(
     service: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr("rag_pipeline.embeddings.openai.buying._DELAY", 0.02)
-    down: list[int] = []
+    monkeypatch.setattr(buying, "_DELAY", 0.02)
+    down: Counter[str] = Counter()
 
     def fault(number: int, asked: Asked) -> Reply | None:
         if not down and number < 10:
             return None
         if 10 < number < 14:
             return Reply(answer(asked), seconds=0.1)  # under way as it began
-        if len(down) == OUTAGE:
+        if max(down.values(), default=0) == buying._ATTEMPTS + 2:  # more often than a text may fail by itself
             return None
-        down.append(number)
+        down.update(asked.texts)
         return error(500, "down")
 
     service.fault = fault
