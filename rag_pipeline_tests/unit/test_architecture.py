@@ -45,7 +45,7 @@ LAYERS = (
 QUERY_MAY_IMPORT = {"query", "errors", "model", "storable", "settings", "database", "embeddings"}
 ONLY_IN = {
     "dagster": {"defs", "definitions"},
-    "pandas": {"defs"},
+    "pandas": set[str](),
     "click": {"cli"},
     "pydantic": {"settings", "defs", "service", "mcp"},
     "fastapi": {"service"},
