@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
@@ -16,7 +17,7 @@ from rag_pipeline.building import follow
 from rag_pipeline.database.connection import connect
 from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.prices import price
-from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.errors import ConfigurationError, TransientError
 from rag_pipeline.evaluation.gate import open_gate
 from rag_pipeline.index.flip import Gate, drop_generation, flip
 from rag_pipeline.index.generations import (
@@ -166,9 +167,9 @@ class Migration:
         gate = open_gate(self.pipeline.settings, self.pipeline.targets.embedder_of(building)) if wanted else None
         with self.pipeline.working(building.number) as (connection, _):
             if gate is None:
-                return flip(connection, live, building, "retired", check=not force, gate=self._gate)
+                return flip(connection, live, building, check=not force, gate=self._gate)
             with gate.recorded(connection, "migration", self.pipeline.run_id):
-                return flip(connection, live, building, "retired", check=True, gate=gate.at_flip)
+                return flip(connection, live, building, check=True, gate=gate.at_flip)
 
     def rollback(self) -> Flip:
         """Make the generation live again that was before this one; that becomes one that is built, and follows.
@@ -182,10 +183,8 @@ class Migration:
                 f"generation {before.number} has the tables of another version of rag-pipeline, which this one "
                 "cannot search; go back with that version"
             )
-        with self._connected() as connection:
-            built = in_state(generations(connection), "building") is not None
         with self.pipeline.working(before.number) as (connection, _):
-            return flip(connection, live, before, "retired" if built else "building", check=False, gate=None)
+            return flip(connection, live, before, check=False, gate=None)
 
     def drop(self, number: int) -> None:
         """Free the tables of a generation that is not live. Raises `ConfigurationError` for any other."""
@@ -202,10 +201,16 @@ class Migration:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection[Any]]:
-        """Give a session on a prepared database, whichever generation can be refreshed."""
+        """Give a session on a prepared database, whichever generation can be refreshed.
+
+        Raises `TransientError` when the database goes away meanwhile, or others are in the way.
+        """
         assert self.pipeline.targets.prepared
-        with connect(self.pipeline.settings) as connection:
-            yield connection
+        try:
+            with connect(self.pipeline.settings) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise TransientError(f"the database could not go on; run the command again. {error}") from error
 
     def _live(self, found: list[Generation]) -> Generation:
         live = in_state(found, "live")

@@ -4,7 +4,8 @@ What must not become live is found inside that transaction, while nobody publish
 to the tables of the other generation. A search that was on its way notices and is asked again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -31,10 +32,8 @@ def unready(connection: Connection[Any], live: Generation, other: Generation) ->
     ]
 
 
-def flip(
-    connection: Connection[Any], live: Generation, other: Generation, becomes: State, check: bool, gate: Gate | None
-) -> Flip:
-    """Make the other generation live, and the live one what it `becomes`.
+def flip(connection: Connection[Any], live: Generation, other: Generation, check: bool, gate: Gate | None) -> Flip:
+    """Make the other generation live, and the live one retired; built, where the other was retired and none is built.
 
     With `check`, only when every source stands there as in the live one and nothing that readers have is missing,
     and when the `gate` lets it through; holes in its tables keep it out always. Access is the narrower of both. Raises
@@ -45,7 +44,7 @@ def flip(
         with connection.transaction():
             connection.execute(statements("generations")["lock_generations"])
             connection.execute(queries["lock_sources"])
-            _expect(connection, live, other)
+            becomes = _expect(connection, live, other)
             if check and (late := unready(connection, live, other)):
                 raise PermanentError(
                     f"generation {other.number} is not published, because not every source is there as in the live "
@@ -90,28 +89,44 @@ def drop_generation(connection: Connection[Any], generation: Generation) -> None
     Raises `ConfigurationError` for the live one, `TransientError` when somebody reads its tables too long.
     """
     queries, names = statements("flip"), {"generation": generation.number}
+
+    def execute(statement: str) -> None:
+        connection.execute(queries["do_not_wait_long"])
+        with as_owner(connection, search_path(connection, "rag")):
+            connection.execute(statement.encode())
+
     try:
-        with connection.transaction():
-            connection.execute(statements("generations")["lock_generations"])
-            connection.execute(queries["lock_sources"])
-            now = {each.number: each.state for each in generations(connection)}.get(generation.number)
-            if now == "live":
-                raise ConfigurationError(
-                    f"generation {generation.number} is live, and what readers see is not dropped; publish another "
-                    "first, or go back: rag-pipeline migrate rollback"
-                )
+        # To cut such a tie takes the control table for itself, which every search reads. In one transaction these locks
+        # would pile up, and searches that hold the next of the tables wait for the one before.
+        for (tie,) in connection.execute(queries["ties"], names).fetchall():
+            with _nobody_else(connection, generation):
+                execute(tie)
+        with _nobody_else(connection, generation):
             for name in ("forget_sources", "forget_quarantine"):
                 connection.execute(queries[name], names)
             connection.execute(queries["set_state"], names | {"state": "dropped"})
             (statement,) = connection.execute(queries["drop_schema"], names).fetchone() or ("",)
-            connection.execute(queries["do_not_wait_long"])
-            with as_owner(connection, search_path(connection, "rag")):
-                connection.execute(statement)
+            execute(statement)
     except psycopg.errors.LockNotAvailable as error:
         raise TransientError(
             f"somebody has been reading generation {generation.number} for a while, and no refresh waits for that; "
             "nothing has changed, try again"
         ) from error
+
+
+@contextmanager
+def _nobody_else(connection: Connection[Any], generation: Generation) -> Iterator[None]:
+    """Give a transaction in which nobody publishes or flips. Raises `ConfigurationError` for the live generation."""
+    with connection.transaction():
+        connection.execute(statements("generations")["lock_generations"])
+        connection.execute(statements("flip")["lock_sources"])
+        now = {each.number: each.state for each in generations(connection)}.get(generation.number)
+        if now == "live":
+            raise ConfigurationError(
+                f"generation {generation.number} is live, and what readers see is not dropped; publish another "
+                "first, or go back: rag-pipeline migrate rollback"
+            )
+        yield
 
 
 def _note_published(connection: Connection[Any], generation: Generation, back_to: Generation) -> None:
@@ -121,7 +136,8 @@ def _note_published(connection: Connection[Any], generation: Generation, back_to
             connection.execute(statements("flip")[name])
 
 
-def _expect(connection: Connection[Any], live: Generation, other: Generation) -> None:
+def _expect(connection: Connection[Any], live: Generation, other: Generation) -> State:
+    """Return what the live generation becomes. Raises `TransientError` where either is not in its state any more."""
     now = {each.number: each.state for each in generations(connection)}
     for generation in (live, other):
         if now.get(generation.number) != generation.state:
@@ -129,6 +145,7 @@ def _expect(connection: Connection[Any], live: Generation, other: Generation) ->
                 f"generation {generation.number} is {now.get(generation.number, 'dropped')} meanwhile; "
                 "look again: rag-pipeline migrate status"
             )
+    return "retired" if "building" in now.values() else "building"
 
 
 def _check(connection: Connection[Any], names: dict[str, int], check: bool) -> None:

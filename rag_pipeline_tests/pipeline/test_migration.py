@@ -232,7 +232,7 @@ def flip_in(connection: Connection[Any], moving: Moving) -> None:
     """Try to publish in a session that has broken something."""
     use_generation(connection, 2)
     found = generations(connection)
-    flip(connection, found[0], found[1], "retired", check=True, gate=None)
+    flip(connection, found[0], found[1], check=True, gate=None)
 
 
 def test_access_never_widens_by_going_back(moving: Moving) -> None:

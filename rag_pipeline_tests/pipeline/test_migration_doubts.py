@@ -1,5 +1,6 @@
 """What two generations beside each other must not lead to: wider access, ghosts, or one that cannot be published."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from psycopg import IsolationLevel
 
 from rag_pipeline.database.connection import connect
+from rag_pipeline.database.statements import statements
 from rag_pipeline.embeddings.hashed import HashedEmbedder
 from rag_pipeline.errors import TransientError
 from rag_pipeline.index.generations import create_generation
@@ -198,6 +200,50 @@ def test_a_drop_lets_no_publication_wait_for_a_reader(moving: Moving) -> None:
             migration.drop(1)
     assert moving.one("select state from rag.generations where generation = 1") == "retired"
     migration.drop(1)
+
+
+@pytest.mark.parametrize("held", ["snapshots", "sources"])
+def test_a_search_and_a_drop_do_not_wait_for_each_other(moving: Moving, held: str) -> None:
+    """The tables that are freed refer to those that every search reads, in whatever order."""
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    migration.publish()
+    with connect(moving.settings) as reader, connect(moving.settings) as other, ThreadPoolExecutor(1) as pool:
+        with reader.transaction():
+            reader.execute(f"select count(*) from rag.{held}".encode())
+            dropped = pool.submit(migration.drop, 1)
+            while not dropped.done() and not other.execute("select 1 from pg_locks where not granted").fetchone():
+                pass
+            for name in ("access_lists", "snapshots", "sources"):
+                reader.execute(f"select count(*) from rag.{name}".encode())
+        # Where so much time has passed that it waits no longer, that is said.
+        assert isinstance(dropped.exception(), TransientError | None)
+    if dropped.exception():
+        migration.drop(1)
+    assert moving.one("select state from rag.generations where generation = 1") == "dropped"
+    assert moving.one("select to_regnamespace('rag_g1')::text") is None
+    moving.world.documents["0.md"].text = text(500)
+    assert moving.pipeline(**SMALLER).refresh("notes").changed == 1
+
+
+def test_a_generation_that_is_begun_during_a_rollback_goes_on(moving: Moving) -> None:
+    migration = moving.migration(**SMALLER)
+    migration.start()
+    migration.publish()
+    third = moving.migration(**LONGER)
+    wanted = third.pipeline.targets.wanted
+    with connect(moving.settings) as starting, connect(moving.settings) as other, ThreadPoolExecutor(1) as pool:
+        with starting.transaction():
+            starting.execute(statements("generations")["lock_generations"])
+            back = pool.submit(migration.rollback)
+            while not back.done() and not other.execute("select 1 from pg_locks where not granted").fetchone():
+                pass
+            create_generation(starting, wanted, "building")
+        assert back.result().live == 1
+    assert third.status().generation == 3
+    assert third.status().retired == (2,)
+    third.start()
+    assert third.publish().live == 3
 
 
 def test_vectors_wait_for_the_generation_that_they_were_bought_for(moving: Moving) -> None:

@@ -202,6 +202,16 @@ where generation = %(generation)s
 -- From here on none is known to equal the live one: the revisions of another are counted otherwise.
 update rag.generation_sources set equals_revision = null where equals_revision is not null
 
+-- name: ties
+-- The statements that end the references of a generation's tables to others.
+select format('alter table rag_g%%s.%%I drop constraint %%I', %(generation)s::int, own.relname, conname)
+from pg_constraint
+join pg_class as own on own.oid = conrelid
+join pg_class as other on other.oid = confrelid
+where contype = 'f' and own.relnamespace = to_regnamespace(format('rag_g%%s', %(generation)s::int))
+  and other.relnamespace <> own.relnamespace
+order by 1
+
 -- name: drop_schema
 -- The statement that frees the tables of a generation.
 select format('drop schema if exists rag_g%%s cascade', %(generation)s::int)
