@@ -45,7 +45,7 @@ LAYERS = (
 QUERY_MAY_IMPORT = {"query", "errors", "model", "storable", "settings", "database", "embeddings"}
 ONLY_IN = {
     "dagster": {"defs", "definitions"},
-    "pandas": set[str](),
+    "pandas": {"defs"},
     "click": {"cli"},
     "pydantic": {"settings", "defs", "service", "mcp"},
     "fastapi": {"service"},
