@@ -1,12 +1,15 @@
 """Metrics of the collections that others have judged; a document stands where its best chunk does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.retrieval.judged import Question
 from rag_pipeline.evaluation import scoring
-from rag_pipeline.evaluation.scoring import Rankings, Scores, by_first_place
+from rag_pipeline.evaluation.scoring import Rankings, Scores
 
-by_best_chunk = by_first_place
+
+def by_best_chunk(ids: Iterable[str]) -> list[str]:
+    """Return the documents of chunks in order, each at its first place."""
+    return list(dict.fromkeys(ids))
 
 
 def score(questions: Sequence[Question], rankings: Rankings, metrics: Sequence[str]) -> Scores:

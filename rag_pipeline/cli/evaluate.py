@@ -198,10 +198,10 @@ def _attention(evaluation: "Evaluation", verdict: "Verdict | None") -> Iterator[
     if verdict is None:
         return
     if verdict.new:
-        yield f"{len(verdict.new)} questions are not in the baseline: {', '.join(verdict.new[:_NAMED])}"
+        yield f"not in the baseline ({len(verdict.new)}): {', '.join(verdict.new[:_NAMED])}"
     if verdict.missing:
         named = ", ".join(verdict.missing[:_NAMED])
-        yield f"{len(verdict.missing)} questions of the baseline are not in the set: {named}"
+        yield f"in the baseline, and not asked ({len(verdict.missing)}): {named}"
     for change in verdict.fell[:_NAMED]:
         scores = ", ".join(f"{metric} {before:.2f} to {after:.2f}" for metric, (before, after) in change.scores.items())
         yield f"fell: {change.question} ({printable(change.text)}): {scores}"

@@ -1,6 +1,6 @@
 """Metrics of rankings, by the library that wraps trec_eval, whose figures are those that others publish."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,3 @@ def score(judged: Mapping[str, Collection[str]], rankings: Rankings, metrics: Se
         for each in ir_measures.iter_calc(list(measures), relevant, run)
     }
     return Scores({metric: tuple(found.get((metric, question), 0.0) for question in judged) for metric in metrics})
-
-
-def by_first_place(ids: Iterable[str]) -> list[str]:
-    """Return ids in order, each at its first place: a document stands where its best chunk does."""
-    return list(dict.fromkeys(ids))

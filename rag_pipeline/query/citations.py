@@ -175,7 +175,7 @@ class Reader:
         if tagged or (_LOOKS_LIKE_ONE.fullmatch(inside) and not self._is_code(inside)):
             self.unknown += 1
             return match["bang"] + _UNKNOWN, match["bang"] + _UNKNOWN
-        text = self._link(match, inside)
+        text = self._link(match)
         return text, text
 
     def _tick(self, number: int) -> None:
@@ -214,7 +214,7 @@ class Reader:
     def _keep(self, number: int) -> str:
         return f"[{KEPT_TAG}-{number}]" if number in self._excerpts else _UNKNOWN
 
-    def _link(self, match: re.Match[str], inside: str) -> str:
+    def _link(self, match: re.Match[str]) -> str:
         """Return brackets that are no citation: as they are, but no picture, and no link that leads away."""
         target, words = match["target"] or "", _URL.sub(self._bare, match["inside"])
         if (match["bang"] and target) or _LEADS_AWAY.match(target):

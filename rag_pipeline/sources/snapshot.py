@@ -1,6 +1,7 @@
 """Stage 1, `source_snapshot`: write down what a source holds now, and whether that is all of it."""
 
 import hashlib
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ def take_snapshot(
     pinned = connection.execute(queries["pinned_manifest"], {"source": settings.name}).fetchone()
     failures = 0
     if pinned:
-        listed = _copy_manifest(workspace, pinned[0], pinned[1], folder)
+        listed = _copy_manifest(workspace, settings.name, pinned[0], pinned[1], folder)
         end = ListingEnd(complete=True, reason=f"held at snapshot {pinned[0]}")
     else:
         end = ListingEnd(complete=False, reason="the connector ended without saying that its listing was complete")
@@ -130,13 +131,14 @@ def _row(settings: SourceSettings, item: DocumentRef | Failure) -> dict[str, Any
     }
 
 
-def _copy_manifest(workspace: Workspace, snapshot_id: int, manifest: str | None, folder: str) -> int:
+def _copy_manifest(workspace: Workspace, source: str, snapshot_id: int, manifest: str | None, folder: str) -> int:
     """Bring an earlier snapshot's manifest into this refresh; returns its number of documents."""
     earlier = workspace.file(manifest, "manifest.parquet") if manifest else None
     if earlier is None or not earlier.exists():
         raise PermanentError(
-            f"snapshot {snapshot_id} is held, but its files are gone; release it with: rollback --to latest"
+            f"snapshot {snapshot_id} is held, but its files are gone; release it with: "
+            f"rag-pipeline rollback --source {source} --to latest"
         )
     copy = workspace.file(folder, "manifest.parquet")
-    copy.write_bytes(earlier.read_bytes())
+    shutil.copyfile(earlier, copy)
     return count_rows(copy)

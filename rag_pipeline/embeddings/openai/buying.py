@@ -209,7 +209,7 @@ class Buyer:
             self._nonsense = 0
         else:
             self._probing = False
-        self._hurry(now)
+        self._hurry()
         good = [place for place in range(len(request.texts)) if place not in answer.faults]
         self._refusals.took(len(good))
         bad: list[tuple[int, Refusal]] = []
@@ -274,7 +274,7 @@ class Buyer:
             blamed = _ATTEMPTS - 1 if len(half.texts) > 1 else 0
             self._later(replace(half, failures=_ATTEMPTS - 2, failed_at=now, blamed=blamed), now)
 
-    def _hurry(self, now: float) -> None:
+    def _hurry(self) -> None:
         """Ask soon what has failed and waits: the service is there again, or never was away."""
         waiting, self._again = self._again, deque()
         for ready_at, request in waiting:

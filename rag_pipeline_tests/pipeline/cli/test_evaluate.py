@@ -198,7 +198,7 @@ def test_two_evaluations_are_compared_by_their_ids(folder: Path) -> None:
     assert f"evaluation {other}: 1 questions" in said.stdout
     assert "fell: anchor (what is the anchor for): " in said.stderr
     assert "the golden set is another one" in said.stderr
-    assert "3 questions of the baseline are not in the set" in said.stderr
+    assert "in the baseline, and not asked (3)" in said.stderr
 
     with connect(Settings.load()) as connection:
         connection.execute("update rag.evaluations set results = null where evaluation_id = %s", (other,))
