@@ -140,5 +140,6 @@ def _copy_manifest(workspace: Workspace, source: str, snapshot_id: int, manifest
             f"rag-pipeline rollback --source {source} --to latest"
         )
     copy = workspace.file(folder, "manifest.parquet")
-    shutil.copyfile(earlier, copy)
+    with earlier.open("rb") as reader, copy.open("wb") as writer:
+        shutil.copyfileobj(reader, writer)
     return count_rows(copy)
