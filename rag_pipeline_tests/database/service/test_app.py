@@ -277,6 +277,7 @@ def test_an_index_that_is_empty_or_gone_is_told_without_its_secrets(
         assert "rag_index_up 0.0" in client.get("/metrics").text
         (name,) = re.findall(r"/(test_\w+)", url)
         administrator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        index._pool.timeout = 1  # There is nothing more to wait for.
         answer = TestClient(app(settings, index, caller=Caller("public")), base_url="http://localhost").get("/health")
         is_problem(answer, 503, NOT_READY)
         assert name not in answer.text
