@@ -41,7 +41,7 @@ begin
     from (
         select acl_sizes.language, sum(acl_sizes.chunks) as chunks
         from acl_sizes
-        where acl_sizes.acl_id = any (lists)
+        where acl_sizes.acl_id in (select unnest(lists))
         group by acl_sizes.language
     ) as by_language;
     if coalesce(media_types, only_languages) is not null or coalesce(modified_since, modified_until) is not null

@@ -50,6 +50,7 @@ create or replace function rag.search(
 )
 language plpgsql stable security definer
 set search_path from current
+set plan_cache_mode = force_generic_plan -- to plan anew with thousands of lists takes longer than to read what was found
 set max_parallel_workers_per_gather = 0
 as $$
 #variable_conflict use_column
