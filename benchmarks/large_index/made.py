@@ -49,10 +49,12 @@ _MAKES_PASSAGES = (
 _MAKES_IT = (
     *_MAKES_PASSAGES,
     "benchmarks/large_index/*.py",
+    "rag_pipeline/index/group_graphs.py",
     "rag_pipeline/index/publish.py",
     "sql/functions/10_terms.sql",
     "sql/generation/*.sql",
     "sql/migrations/*.sql",
+    "sql/queries/group_graphs.sql",
     "sql/queries/publish*.sql",
 )
 """What decides how the index looks: a change there makes the kept one stale. Functions and views are renewed in it."""
@@ -154,7 +156,7 @@ def _make(bench: Workbench, options: Options) -> int:
     pipeline.embedder = VariedEmbedder(variations, model.model)
     _, seconds = timed_refresh(pipeline, SOURCE)
     say("first refresh, seconds: " + ", ".join(f"{stage} {took:.0f}" for stage, took in seconds.items()))
-    say("the graph over the vectors")
+    say("the graphs over the vectors")
     pipeline.vector_index()
     return len(variations.passages.titles)
 

@@ -1,7 +1,8 @@
 """The graph over the vectors (HNSW): made when there are more chunks than are quickly compared one by one.
 
 It is built after a publication, outside of its transaction and beside readers and writers. A build that was
-killed ends with its client and leaves an index that serves nobody; the next refresh drops it and builds anew.
+killed ends with its client and leaves an index that serves nobody; the next refresh drops it and builds anew. With it,
+and in housekeeping, the graphs of single groups are looked after (see `rag_pipeline.index.group_graphs`).
 """
 
 import logging
@@ -18,6 +19,7 @@ from psycopg.rows import class_row
 from rag_pipeline.database.connection import Role
 from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import RagError
+from rag_pipeline.index.group_graphs import maintain_group_graphs
 from rag_pipeline.progress import Progress
 
 STAGE = "vector_index"
@@ -64,7 +66,9 @@ def maintain_graph(
     progress: Progress,
     mend: bool = False,
 ) -> str | None:
-    """Build the graph of a generation if it needs one, or with `mend` make it anew if much of it is dead.
+    """Build the graphs of a generation that it needs; with `mend` make the one over all anew if much of it is dead.
+
+    The graphs of groups are looked after when that was done, with `mend`, and after a build that was killed.
 
     `open_session` opens a session of a role on the generation's tables. Returns what was done, ``build`` or
     ``rebuild``, or None. A graph that cannot be built is no reason for a refresh to fail, because searches do
@@ -74,23 +78,33 @@ def maintain_graph(
     try:
         with open_session("rag_owner") as connection:
             state = _state(connection)
-            if state.next_step(exact_up_to, mend) is None:
+            left_behind = connection.execute(queries["left_behind"]).fetchall()
+            groups_too = state.whole and (mend or bool(left_behind))
+            if state.next_step(exact_up_to, mend) is None and not groups_too:
                 return None
             claimed = connection.execute(queries["lock"], {"generation": generation}).fetchone()
+            if not (claimed and claimed[0]):
+                return None
             # Between the look and the lock another may have finished.
-            step = _state(connection).next_step(exact_up_to, mend) if claimed and claimed[0] else None
-            if step is None:
+            step = _state(connection).next_step(exact_up_to, mend)
+            if step is None and not groups_too:
                 return None
             for (drop,) in connection.execute(queries["left_behind"]).fetchall():
                 connection.execute(drop)
             connection.execute(queries["give_memory"], {"megabytes": state.megabytes, "workers": _WORKERS})
-            with _watched(open_session, state.chunks, progress):
-                if step == "build":
-                    connection.execute(queries["drop_graph"])
-                    connection.execute(queries["build_graph"])
-                else:
-                    connection.execute(queries["rebuild_graph"])
-                    connection.execute(queries["vacuum"])
+
+            def watched(statement: str, chunks: int) -> None:
+                with _watched(open_session, chunks, progress):
+                    connection.execute(statement.encode())
+
+            if step == "build":
+                connection.execute(queries["drop_graph"])
+                watched(queries["build_graph"], state.chunks)
+            elif step == "rebuild":
+                watched(queries["rebuild_graph"], state.chunks)
+            built = maintain_group_graphs(connection, exact_up_to, watched, anew=step == "rebuild")
+            if step == "rebuild":
+                connection.execute(queries["vacuum"])
     except psycopg.Error as error:
         _logger.warning(
             "the graph over the vectors could not be built; until it is, searches compare vectors one by one. "
@@ -99,7 +113,7 @@ def maintain_graph(
         )
         return None
     progress(STAGE, state.chunks, state.chunks)
-    return step
+    return step or ("build" if built else None)
 
 
 def _state(connection: Connection[Any]) -> GraphState:

@@ -1,6 +1,6 @@
 -- The nearest chunks to a vector. Up to a bound of visible chunks all of them are compared; above it the graph index
--- is walked until enough visible ones are found. The planner is not asked: it does not know how a filter and
--- nearness go together.
+-- is walked until enough visible ones are found, or the graphs of the groups that the caller is in. The planner is not
+-- asked: it does not know how a filter and nearness go together.
 
 -- Whether the generation has a graph index that can be used.
 create or replace function rag.vector_graph() returns boolean
@@ -64,6 +64,64 @@ begin
 end;
 $$;
 
+-- For a question far from all that is visible: walk the graphs of single groups all of whose lists the caller has. `rest`
+-- are the lists that no such graph holds; they are still to be compared. Where they hold more than may be compared,
+-- nothing is walked, and all of the lists are the rest.
+create or replace function rag.walk_groups(
+    query halfvec, lists int[], exact_up_to bigint, depth int, out chunk_keys bigint[], out scores float8[], out rest int[]
+)
+language plpgsql stable
+set search_path from current
+as $$
+declare
+    conditions text[];
+    condition  text;
+    walked     record;
+begin
+    chunk_keys := '{}';
+    scores := '{}';
+    -- What a graph holds is what its index says, so that nothing else can be wrong about it.
+    with graph as materialized (
+        select pg_get_expr(indpred, indrelid) as condition
+        from pg_index
+        join pg_class on pg_class.oid = indexrelid
+        where indrelid = 'chunk_vectors'::regclass and indisvalid and indisready
+          and relname like 'chunk\_vectors\_group\_%'
+    ),
+    admitted as materialized (
+        select graph.condition, held.lists
+        from graph
+        cross join lateral (
+            select substring(graph.condition from '\{[0-9,]+\}')::int[] as lists offset 0
+        ) as held
+        -- A list without chunks admits to nothing, and nobody may have it any more.
+        where not exists (
+            select
+            from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as hidden
+            join acl_sizes on acl_sizes.acl_id = hidden.acl_id
+        )
+    )
+    select array(select admitted.condition from admitted),
+        array(select unnest(walk_groups.lists) except select unnest(admitted.lists) from admitted)
+    into conditions, rest;
+    if (
+        select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id in (select unnest(rest))
+    ) > exact_up_to then
+        rest := lists;
+        return;
+    end if;
+    foreach condition in array conditions loop
+        walked := rag.walk_graph(
+            'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || condition
+            || ' order by embedding <#> $1 limit $5',
+            query, null, null, null, depth
+        );
+        chunk_keys := chunk_keys || walked.chunk_keys;
+        scores := scores || walked.scores;
+    end loop;
+end;
+$$;
+
 -- The chunks, best first, with the inner product as score; parameters as of keyword_candidates. Never by reading the
 -- whole table: each row would be compared with thousands of lists.
 create or replace function rag.vector_candidates(
@@ -78,8 +136,10 @@ set parallel_setup_cost = 0
 set enable_seqscan = off
 as $$
 declare
-    around   record;
-    narrowed constant text := ' from chunk_vectors where acl_id = any($2)'
+    around       record;
+    group_keys   bigint[] := '{}';
+    group_scores float8[];
+    narrowed     constant text := ' from chunk_vectors where acl_id = any($2)'
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
 begin
@@ -109,6 +169,10 @@ begin
         end if;
         -- The path is still called 'graph': another name would tell that what is near may not be read.
         perform set_config('max_parallel_workers_per_gather', '2', true);
+        if documents is null then
+            select walked.chunk_keys, walked.scores, walked.rest into group_keys, group_scores, lists
+            from rag.walk_groups(query, lists, exact_up_to, depth) as walked;
+        end if;
     end if;
     -- Computed once for each chunk; the sum is not the index's expression, so the index cannot be used.
     statement := 'select chunk_key, -distance as score'
@@ -119,6 +183,19 @@ begin
     into chunk_keys, scores using query, lists, documents, keys, depth;
     chunk_keys := coalesce(chunk_keys, '{}');
     scores := coalesce(scores, '{}');
+    if group_keys <> '{}' then
+        select array_agg(best.chunk_key order by best.score desc, best.chunk_key),
+            array_agg(best.score order by best.score desc, best.chunk_key)
+        into chunk_keys, scores
+        from (
+            select found.chunk_key, found.score
+            from unnest(group_keys, group_scores) as found (chunk_key, score)
+            union
+            select found.chunk_key, found.score from unnest(chunk_keys, scores) as found (chunk_key, score)
+            order by score desc, chunk_key
+            limit depth
+        ) as best;
+    end if;
 end;
 $$;
 
@@ -127,6 +204,9 @@ comment on function rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int
     is 'Run a statement by the graph index alone.';
 comment on function rag.look_around(halfvec, int[], bigint[]) is 'What is visible of the chunks nearest to a vector.';
 revoke all on function rag.look_around(halfvec, int[], bigint[]) from public;
+comment on function rag.walk_groups(halfvec, int[], bigint, int)
+    is 'The nearest chunks in the graphs of single groups, and the lists that are in none.';
+revoke all on function rag.walk_groups(halfvec, int[], bigint, int) from public;
 comment on function rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int)
     is 'The nearest chunks to a vector within a scope.';
 revoke all on function rag.vector_graph(), rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int),

@@ -25,12 +25,13 @@ select set_config('maintenance_work_mem', %(megabytes)s::int || 'MB', false),
 drop index concurrently if exists chunk_vectors_graph
 
 -- name: left_behind
--- The statements that drop what killed re-indexings left behind.
+-- The statements that drop what killed re-indexings, and builds of the graphs of groups, left behind.
 select format('drop index concurrently if exists %I.%I', nspname, relname)
 from pg_index
 join pg_class on pg_class.oid = indexrelid
 join pg_namespace on pg_namespace.oid = relnamespace
-where indrelid = 'chunk_vectors'::regclass and not indisvalid and relname like 'chunk\_vectors\_graph\_cc%'
+where indrelid = 'chunk_vectors'::regclass and not indisvalid
+  and (relname like 'chunk\_vectors\_graph\_cc%' or relname like 'chunk\_vectors\_group\_%')
 
 -- name: build_graph
 -- Readers and writers go on meanwhile.
