@@ -15,8 +15,8 @@ from rag_pipeline.settings import Retrieval, Settings
 from rag_pipeline_tests.scripted import Entry, ScriptedPipeline, World, scripted
 
 GARDENERS, ENGINEERS = "group:gardeners", "group:engineers"
-GARDEN = "tulip rose soil compost pruning seedling hedge mulch lawn orchard".split()
-ENGINE = "piston valve torque camshaft gasket cylinder exhaust turbine bearing crank".split()
+GARDEN = ["tulip", "rose", "soil", "compost", "pruning", "seedling", "hedge", "mulch", "lawn", "orchard"]
+ENGINE = ["piston", "valve", "torque", "camshaft", "gasket", "cylinder", "exhaust", "turbine", "bearing", "crank"]
 QUESTION = "piston valve torque camshaft gasket cylinder"
 
 
