@@ -17,7 +17,7 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import ConfigurationError, PermanentError, TransientError
 from rag_pipeline.index.generations import Generation, State, expect_state, generations, look_into
 from rag_pipeline.index.migration import Flip
-from rag_pipeline.model import NOBODY, Access
+from rag_pipeline.index.narrowing import narrow
 
 Gate = Callable[[Connection[Any], Generation, Generation], None]
 """Asked inside the transaction whether the second generation may take the place of the first; raises when not."""
@@ -172,16 +172,4 @@ def _narrow(connection: Connection[Any], names: dict[str, int]) -> int:
     connection.execute(queries["note_unreadable"], names)
     with connection.cursor(row_factory=dict_row) as cursor:
         pairs = cursor.execute(queries["narrower"], names).fetchall()
-    narrowed = 0
-    for pair in pairs:
-        own = Access(tuple(pair["allow"]), tuple(pair["deny"]))
-        gone = pair["live_acl_id"] is None
-        narrow = NOBODY if gone else own.narrowed(Access(tuple(pair["live_allow"]), tuple(pair["live_deny"])))
-        if narrow != own:
-            values = pair | {"allow": list(narrow.allow), "deny": list(narrow.deny), "digest": narrow.digest}
-            connection.execute(queries["intern_list"], values)
-            narrowed += connection.execute(queries["narrow_documents"], values).rowcount
-    if narrowed:
-        for name in ("narrow_chunks", "narrow_vectors", "narrow_terms"):
-            connection.execute(queries[name])
-    return narrowed
+    return narrow(connection, pairs, queries["narrow_documents"], names)

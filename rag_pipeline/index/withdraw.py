@@ -16,8 +16,8 @@ from rag_pipeline.database.statements import statements
 from rag_pipeline.errors import RagError, StateMoved, TransientError
 from rag_pipeline.handover import Chunked
 from rag_pipeline.index.generations import Generation, expect_state
+from rag_pipeline.index.narrowing import narrow
 from rag_pipeline.index.staging import stage_documents
-from rag_pipeline.model import NOBODY, Access
 from rag_pipeline.workspace import Workspace
 
 
@@ -54,34 +54,16 @@ def withdraw(connection: Connection[Any], workspace: Workspace, chunked: Chunked
     changes = chunked.changes
     source = {"source": changes.hashes.snapshot.source, "generation": generation.number}
     stage_documents(connection, workspace, changes.hashes.snapshot.folder)
-    publishing, flipping = statements("publish"), statements("flip")
+    publishing, queries = statements("publish"), statements("withdraw")
     with connection.transaction():
         connection.execute(publishing["lock_source"], source)
         expect_state(connection, generation.number, generation.state)
         if connection.execute(publishing["current_revision"], source).fetchone() != (changes.revision,):
             return 0
-        narrowed = _narrow(connection, source)
+        with connection.cursor(row_factory=dict_row) as cursor:
+            pairs = cursor.execute(queries["fewer_readers"]).fetchall()
+        narrowed = narrow(connection, pairs, queries["narrow_staged"], source)
         if narrowed:
-            for name in ("narrow_chunks", "narrow_vectors", "narrow_terms"):
-                connection.execute(flipping[name])
             # Whatever was computed from the wider state does not apply any more.
             connection.execute(publishing["bump_revision"], source)
-    return narrowed
-
-
-def _narrow(connection: Connection[Any], source: dict[str, Any]) -> int:
-    queries = statements("withdraw")
-    with connection.cursor(row_factory=dict_row) as cursor:
-        pairs = cursor.execute(queries["fewer_readers"]).fetchall()
-    narrowed = 0
-    for pair in pairs:
-        own = Access(tuple(pair["allow"]), tuple(pair["deny"]))
-        if pair["lost"]:
-            narrow = NOBODY
-        else:
-            narrow = own.narrowed(Access(tuple(pair["staged_allow"]), tuple(pair["staged_deny"])))
-        if narrow != own:
-            values = pair | source | {"allow": list(narrow.allow), "deny": list(narrow.deny), "digest": narrow.digest}
-            connection.execute(statements("flip")["intern_list"], values)
-            narrowed += connection.execute(queries["narrow_staged"], values).rowcount
     return narrowed

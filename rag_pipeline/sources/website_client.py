@@ -79,7 +79,6 @@ class Client:
         url: Url,
         admit: Callable[[Url], None],
         conditions: Mapping[Url, Mapping[str, str]] | None = None,
-        limit: int = MAX_DOCUMENT_BYTES,
     ) -> Answer:
         """Return the answer to a GET; only one of status 200 has a body.
 
@@ -91,7 +90,7 @@ class Client:
             for tries_left in reversed(range(_BUSY_TRIES)):
                 if self._patience < 0:
                     raise TransientError(f"{url.authority}: is too slow, or asks too often to come back later")
-                answer = self._followed(url, admit, conditions or {}, limit)
+                answer = self._followed(url, admit, conditions or {})
                 wait = _seconds_to_wait(answer) if answer.status in _BUSY else None
                 if wait is None or wait > _LONGEST_WAIT or not tries_left:
                     return answer
@@ -103,14 +102,12 @@ class Client:
         """Close the connections."""
         self._pool.close()
 
-    def _followed(
-        self, url: Url, admit: Callable[[Url], None], conditions: Mapping[Url, Mapping[str, str]], limit: int
-    ) -> Answer:
+    def _followed(self, url: Url, admit: Callable[[Url], None], conditions: Mapping[Url, Mapping[str, str]]) -> Answer:
         for _ in range(MAX_HOPS + 1):
             admit(url)
             time.sleep(max(0.0, self._next_at - time.monotonic()))
             self._next_at = time.monotonic() + self.delay
-            answer = self._asked(url, conditions.get(url, {}), limit)
+            answer = self._asked(url, conditions.get(url, {}))
             if answer.status not in _REDIRECTS:
                 return answer
             try:
@@ -119,7 +116,7 @@ class Client:
                 raise DocumentError(f"{url}: redirects to a URL that is refused: {error}") from error
         raise DocumentError(f"{url}: more than {MAX_HOPS} redirects")
 
-    def _asked(self, url: Url, conditions: Mapping[str, str], limit: int) -> Answer:
+    def _asked(self, url: Url, conditions: Mapping[str, str]) -> Answer:
         asked = {
             "Host": url.authority,
             "User-Agent": f"{AGENT}/{__version__}",
@@ -138,7 +135,7 @@ class Client:
             response = self._answered(request)
             try:
                 headers = _headers(response.headers)
-                return Answer(url, response.status, headers, _body(response, headers, limit))
+                return Answer(url, response.status, headers, _body(response, headers, MAX_DOCUMENT_BYTES))
             finally:
                 response.close()
         except httpcore2.ConnectTimeout as error:

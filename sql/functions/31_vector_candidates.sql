@@ -64,11 +64,11 @@ begin
 end;
 $$;
 
--- For a question far from all that is visible: walk the graphs of single groups all of whose lists the caller has. `rest`
--- are the lists that no such graph holds; they are still to be compared. Where they hold more than may be compared,
--- nothing is walked, and all of the lists are the rest.
+-- Walk the graphs of single groups all of whose lists the caller has. `rest` are the lists that no such graph holds; they are
+-- still to be compared. It is null, and nothing is walked, where they hold more than may be compared.
 create or replace function rag.walk_groups(
-    query halfvec, lists int[], exact_up_to bigint, depth int, out chunk_keys bigint[], out scores float8[], out rest int[]
+    query halfvec, lists int[], visible bigint, exact_up_to bigint, depth int,
+    out chunk_keys bigint[], out scores float8[], out rest int[], out statement text
 )
 language plpgsql stable
 set search_path from current
@@ -78,44 +78,46 @@ declare
     condition  text;
     walked     record;
 begin
-    chunk_keys := '{}';
-    scores := '{}';
-    -- What a graph holds is what its index says, so that nothing else can be wrong about it.
+    -- What a graph holds is what its index says, so that nothing else can be wrong about it. Most callers are told apart by
+    -- the number of chunks, or by a few lists.
     with graph as materialized (
-        select pg_get_expr(indpred, indrelid) as condition
+        select indexrelid, indpred, indrelid, sum(reltuples) over () as chunks
         from pg_index
         join pg_class on pg_class.oid = indexrelid
         where indrelid = 'chunk_vectors'::regclass and indisvalid and indisready
           and relname like 'chunk\_vectors\_group\_%'
     ),
-    admitted as materialized (
-        select graph.condition, held.lists
+    held as materialized (
+        select whole.condition, substring(whole.condition from '\{[0-9,]+\}')::int[] as lists
         from graph
-        cross join lateral (
-            select substring(graph.condition from '\{[0-9,]+\}')::int[] as lists offset 0
-        ) as held
-        -- A list without chunks admits to nothing, and nobody may have it any more.
-        where not exists (
-            select
-            from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as hidden
-            join acl_sizes on acl_sizes.acl_id = hidden.acl_id
-        )
+        cross join lateral (select pg_get_expr(graph.indpred, graph.indrelid) as condition) as whole
+        where visible - 1.1 * graph.chunks <= exact_up_to
+    ),
+    admitted as materialized (
+        select held.condition, held.lists
+        from held
+        where held.lists[1:9] <@ walk_groups.lists
+          -- A list without chunks admits to nothing, and nobody may have it any more.
+          and not exists (
+              select
+              from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as hidden
+              join acl_sizes on acl_sizes.acl_id = hidden.acl_id
+          )
     )
-    select array(select admitted.condition from admitted),
+    select array_agg(admitted.condition),
         array(select unnest(walk_groups.lists) except select unnest(admitted.lists) from admitted)
-    into conditions, rest;
-    if (
+    into conditions, rest
+    from admitted;
+    if conditions is null or (
         select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id in (select unnest(rest))
     ) > exact_up_to then
-        rest := lists;
+        rest := null;
         return;
     end if;
     foreach condition in array conditions loop
-        walked := rag.walk_graph(
-            'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || condition
-            || ' order by embedding <#> $1 limit $5',
-            query, null, null, null, depth
-        );
+        statement := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || condition
+            || ' order by embedding <#> $1 limit $5';
+        walked := rag.walk_graph(statement, query, null, null, null, depth);
         chunk_keys := chunk_keys || walked.chunk_keys;
         scores := scores || walked.scores;
     end loop;
@@ -137,8 +139,9 @@ set enable_seqscan = off
 as $$
 declare
     around       record;
-    group_keys   bigint[] := '{}';
+    group_keys   bigint[];
     group_scores float8[];
+    rest         int[];
     narrowed     constant text := ' from chunk_vectors where acl_id = any($2)'
         || case when documents is null then '' else ' and doc_key = any($3)' end
         || case when keys is null then '' else ' and chunk_key = any($4)' end;
@@ -152,50 +155,49 @@ begin
     path := 'every visible chunk compared';
     if visible > exact_up_to and keys is null and rag.vector_graph() then
         path := 'graph';
-        around := rag.look_around(query, lists, documents);
-        chunk_keys := around.chunk_keys;
-        scores := around.scores;
-        statement := 'select chunk_key, -(embedding <#> $1) as score' || narrowed
-            || ' order by embedding <#> $1 limit $5';
-        if around.near and cardinality(chunk_keys) < 2 * depth then
-            -- The walk ends with the first that it meets, and the nearest are among the first few hundred.
-            select * into chunk_keys, scores
-            from rag.walk_graph(statement, query, lists, documents, keys, greatest(200, 4 * depth));
-        end if;
-        if around.near and cardinality(chunk_keys) >= depth then
-            chunk_keys := chunk_keys[1:depth];
-            scores := scores[1:depth];
-            return;
-        end if;
-        -- The path is still called 'graph': another name would tell that what is near may not be read.
-        perform set_config('max_parallel_workers_per_gather', '2', true);
-        if documents is null then
-            select walked.chunk_keys, walked.scores, walked.rest into group_keys, group_scores, lists
-            from rag.walk_groups(query, lists, exact_up_to, depth) as walked;
+        select walked.chunk_keys, walked.scores, walked.rest, walked.statement
+        into group_keys, group_scores, rest, statement
+        from rag.walk_groups(query, lists, visible, exact_up_to, depth) as walked
+        where documents is null;
+        if rest is null then
+            around := rag.look_around(query, lists, documents);
+            chunk_keys := around.chunk_keys;
+            scores := around.scores;
+            statement := 'select chunk_key, -(embedding <#> $1) as score' || narrowed
+                || ' order by embedding <#> $1 limit $5';
+            if around.near and cardinality(chunk_keys) < 2 * depth then
+                -- The walk ends with the first that it meets, and the nearest are among the first few hundred.
+                select * into chunk_keys, scores
+                from rag.walk_graph(statement, query, lists, documents, keys, greatest(200, 4 * depth));
+            end if;
+            if around.near and cardinality(chunk_keys) >= depth then
+                chunk_keys := chunk_keys[1:depth];
+                scores := scores[1:depth];
+                return;
+            end if;
+            -- The path is still called 'graph': another name would tell that what is near may not be read.
+            perform set_config('max_parallel_workers_per_gather', '2', true);
         end if;
     end if;
-    -- Computed once for each chunk; the sum is not the index's expression, so the index cannot be used.
-    statement := 'select chunk_key, -distance as score'
-        || ' from (select chunk_key, (embedding <#> $1) + 0::float8 as distance' || narrowed
-        || ' order by distance, chunk_key limit $5) as nearest';
-    execute 'select array_agg(chunk_key order by score desc, chunk_key), '
-        || 'array_agg(score order by score desc, chunk_key) from (' || statement || ') as found'
-    into chunk_keys, scores using query, lists, documents, keys, depth;
-    chunk_keys := coalesce(chunk_keys, '{}');
-    scores := coalesce(scores, '{}');
-    if group_keys <> '{}' then
-        select array_agg(best.chunk_key order by best.score desc, best.chunk_key),
-            array_agg(best.score order by best.score desc, best.chunk_key)
-        into chunk_keys, scores
-        from (
-            select found.chunk_key, found.score
-            from unnest(group_keys, group_scores) as found (chunk_key, score)
-            union
-            select found.chunk_key, found.score from unnest(chunk_keys, scores) as found (chunk_key, score)
-            order by score desc, chunk_key
-            limit depth
-        ) as best;
+    if rest is null or rest <> '{}' then
+        -- Computed once for each chunk; the sum is not the index's expression, so the index cannot be used.
+        statement := 'select chunk_key, -distance as score'
+            || ' from (select chunk_key, (embedding <#> $1) + 0::float8 as distance' || narrowed
+            || ' order by distance, chunk_key limit $5) as nearest';
+        execute 'select array_agg(chunk_key order by score desc, chunk_key), '
+            || 'array_agg(score order by score desc, chunk_key) from (' || statement || ') as found'
+        into chunk_keys, scores using query, coalesce(rest, lists), documents, keys, depth;
     end if;
+    select coalesce(array_agg(best.chunk_key order by best.score desc, best.chunk_key), '{}'),
+        coalesce(array_agg(best.score order by best.score desc, best.chunk_key), '{}')
+    into chunk_keys, scores
+    from (
+        select found.chunk_key, found.score from unnest(chunk_keys, scores) as found (chunk_key, score)
+        union
+        select found.chunk_key, found.score from unnest(group_keys, group_scores) as found (chunk_key, score)
+        order by score desc, chunk_key
+        limit depth
+    ) as best;
 end;
 $$;
 
@@ -204,9 +206,9 @@ comment on function rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int
     is 'Run a statement by the graph index alone.';
 comment on function rag.look_around(halfvec, int[], bigint[]) is 'What is visible of the chunks nearest to a vector.';
 revoke all on function rag.look_around(halfvec, int[], bigint[]) from public;
-comment on function rag.walk_groups(halfvec, int[], bigint, int)
+comment on function rag.walk_groups(halfvec, int[], bigint, bigint, int)
     is 'The nearest chunks in the graphs of single groups, and the lists that are in none.';
-revoke all on function rag.walk_groups(halfvec, int[], bigint, int) from public;
+revoke all on function rag.walk_groups(halfvec, int[], bigint, bigint, int) from public;
 comment on function rag.vector_candidates(halfvec, int[], bigint[], bigint[], bigint, bigint, int)
     is 'The nearest chunks to a vector within a scope.';
 revoke all on function rag.vector_graph(), rag.walk_graph(text, halfvec, int[], bigint[], bigint[], int),

@@ -149,18 +149,13 @@ with behind as (
     )
 )
 select documents.source, documents.acl_id, own.allow, own.deny,
-    live_documents.acl_id as live_acl_id, live_documents.allow as live_allow, live_documents.deny as live_deny
+    live_documents.acl_id as live_acl_id, live_documents.allow as other_allow, live_documents.deny as other_deny
 from documents
 join behind using (source)
 join rag.access_lists as own using (acl_id)
 left join live_documents on live_documents.document_hash = documents.document_hash
 where live_documents.acl_id is distinct from documents.acl_id
 group by 1, 2, 3, 4, 5, 6, 7
-
--- name: intern_list
--- The list that admits those only whom both admit.
-insert into rag.access_lists (source, allow, deny, digest) values (%(source)s, %(allow)s, %(deny)s, %(digest)s)
-on conflict (source, digest) do nothing
 
 -- name: narrow_documents
 -- Whoever could not read a document a moment ago cannot read an older version of it now.
@@ -171,24 +166,6 @@ where narrow.source = %(source)s and narrow.digest = %(digest)s
   and (
       select live_documents.acl_id from live_documents where live_documents.document_hash = documents.document_hash
   ) is not distinct from %(live_acl_id)s::int
-
--- name: narrow_chunks
--- Nor its chunks.
-update chunks set acl_id = documents.acl_id
-from documents
-where chunks.doc_key = documents.doc_key and chunks.acl_id <> documents.acl_id
-
--- name: narrow_vectors
--- Nor by their vectors.
-update chunk_vectors set acl_id = chunks.acl_id
-from chunks
-where chunk_vectors.chunk_key = chunks.chunk_key and chunk_vectors.acl_id <> chunks.acl_id
-
--- name: narrow_terms
--- Nor by their words.
-update chunk_terms set acl_id = chunks.acl_id
-from chunks
-where chunk_terms.chunk_key = chunks.chunk_key and chunk_terms.acl_id <> chunks.acl_id
 
 -- name: set_state
 -- Live since now, or retired since now; building has neither.

@@ -51,10 +51,11 @@ cross join lateral (
 
 -- name: build
 -- The statement that makes the graph of a group. Its edges are chosen with more care than those of the graph over all: a
--- question about something else comes from far away, and with the usual care is led to 0.79 of the nearest, not 0.97.
+-- question about something else comes from far away, and with the usual care is led to 0.79 of the nearest, not 0.97. Its
+-- condition is an expression, because what the planner knows of a column it looks up for every list.
 select format(
     'create index concurrently %%I on chunk_vectors using hnsw (embedding halfvec_ip_ops) '
-    'with (ef_construction = 200) where acl_id = any (%%L::int[])',
+    'with (ef_construction = 200) where acl_id + 0 = any (%%L::int[])',
     'chunk_vectors_group_' || left(md5(%(lists)s::int[]::text), 12), %(lists)s::int[]
 )
 

@@ -1,8 +1,9 @@
 -- name: fewer_readers
 -- Staged documents that are published and whose readers are not those of the index, by pairs of lists; `lost` are those that
--- their source no longer has.
+-- their source no longer has, and their second list is null.
 select documents.acl_id, own.allow, own.deny, staged.category = 'removed' as lost, staged.digest as staged_digest,
-    staged.allow as staged_allow, staged.deny as staged_deny
+    case when staged.category <> 'removed' then staged.allow end as other_allow,
+    case when staged.category <> 'removed' then staged.deny end as other_deny
 from staged_documents as staged
 join documents using (doc_key)
 join rag.access_lists as own on own.acl_id = documents.acl_id
