@@ -425,9 +425,9 @@ HOSTILE = {
 def test_hostile_answers_cost_only_themselves(web: WebServer, crawl: Crawler, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Client._asked
 
-    def impatient(client: Client, url: Url, conditions: Mapping[str, str], limit: int) -> Answer:
+    def impatient(client: Client, url: Url, conditions: Mapping[str, str]) -> Answer:
         client._seconds = 1.0 if "dripping" in url.target else 600.0
-        return asked(client, url, conditions, limit)
+        return asked(client, url, conditions)
 
     monkeypatch.setattr(Client, "_asked", impatient)
     crawl.site(**{name: reply for name, (reply, _) in HOSTILE.items()}, last=page("last"))
