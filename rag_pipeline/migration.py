@@ -158,8 +158,9 @@ class Migration:
         live, building = self._both("building", _NONE_BUILT)
         if not building.readable:
             raise ConfigurationError(f"generation {building.number} has the tables of another version; {_NONE_BUILT}")
-        # Outside of the transaction, because it takes long and keeps nobody waiting there.
-        self.pipeline.vector_index(number=building.number)
+        # Outside of the transaction, because it takes long and keeps nobody waiting there. Which groups need a graph
+        # shows only now that every source is there.
+        self.pipeline.vector_index(mend=True, number=building.number)
         with connect(self.pipeline.settings, role="rag_owner") as connection:
             use_generation(connection, building.number)
             connection.execute(statements("flip")["analyze_generation"])

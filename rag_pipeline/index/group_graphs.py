@@ -19,10 +19,10 @@ _logger = logging.getLogger(__name__)
 _MOST = 4
 """Graphs of one generation: each that a chunk is in is one more to change with it."""
 _CANDIDATES = 16
-_MOST_LISTS = 5_000
-"""Access lists of one group: the condition of its index names them all, and every search plans with it."""
-_SERVED = 0.95
-"""Share of a group's chunks that a graph must hold; what is in none is compared one by one."""
+_MOST_LISTS, _MOST_LISTS_BEFORE_18 = 5_000, 1_000
+"""Access lists of one group: the condition of its index names them all. Before 18, Postgres keeps it in one page."""
+_SERVED, _LEFT = 0.95, 0.05
+"""Share of a group's chunks that a graph must hold, the others are compared one by one; and that may have left it."""
 _FAR = 0.1
 """Share of questions about something else that are far from the group, below which it needs no graph."""
 
@@ -42,16 +42,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class GroupGraph:
-    """An index of the chunks of these access lists."""
+    """An index of the chunks of these access lists; `sizes` are the chunks of each list now."""
 
     name: str
     lists: Sequence[int]
+    sizes: Sequence[int]
 
     def serves(self, group: Group) -> bool:
-        """Whether it holds what the group may read, nearly all of it and nothing else."""
-        held = set(self.lists)
-        covered = sum(size for acl_id, size in zip(group.lists, group.sizes, strict=True) if acl_id in held)
-        return held <= set(group.lists) and covered >= _SERVED * group.chunks
+        """Whether it holds what the group may read, nearly all of it and next to nothing else."""
+        readable = set(group.lists)
+        inside = sum(size for acl_id, size in zip(self.lists, self.sizes, strict=True) if acl_id in readable)
+        outside = sum(self.sizes) - inside
+        return inside >= _SERVED * group.chunks and outside <= _LEFT * group.chunks
 
 
 def maintain_group_graphs(
@@ -64,28 +66,32 @@ def maintain_group_graphs(
     queries = statements("group_graphs")
     with connection.cursor(row_factory=class_row(GroupGraph)) as cursor:
         standing = cursor.execute(queries["standing"]).fetchall()
-    bounds = {"exact_up_to": exact_up_to, "most_lists": _MOST_LISTS, "most": _CANDIDATES}
+    lists = _MOST_LISTS if connection.info.server_version >= 180_000 else _MOST_LISTS_BEFORE_18
+    bounds = {"exact_up_to": exact_up_to, "most_lists": lists, "most": _CANDIDATES}
     with connection.cursor(row_factory=class_row(Group)) as cursor:
         groups = cursor.execute(queries["groups"], bounds).fetchall()
     connection.execute(queries["look_as_searches_do"])
     kept: set[str] = set()
     missing: list[Group] = []
     for group in groups:
-        graph = next((graph for graph in standing if graph.serves(group)), None)
         if len(kept) + len(missing) == _MOST:
             break
+        graph = next((graph for graph in standing if graph.serves(group)), None)
         if graph is not None:
-            kept.add(graph.name)
-            if anew:
+            if anew and graph.name not in kept:
                 watched(_statement(connection, "rebuild", name=graph.name), group.chunks)
+            kept.add(graph.name)
+        elif any(GroupGraph("", other.lists, other.sizes).serves(group) for other in missing):
+            continue
         elif _far_share(connection, group) >= _FAR:
             missing.append(group)
-    for graph in standing:
-        if graph.name not in kept:
-            connection.execute(_statement(connection, "drop", name=graph.name).encode())
     for group in missing:
         _logger.info("building a graph for a group of %s chunks", f"{group.chunks:,}")
         watched(_statement(connection, "build", lists=group.lists), group.chunks)
+    # Last: until the others are built, these serve some.
+    for graph in standing:
+        if graph.name not in kept:
+            connection.execute(_statement(connection, "drop", name=graph.name).encode())
     return bool(missing)
 
 

@@ -102,9 +102,11 @@ def maintain_graph(
                 watched(queries["build_graph"], state.chunks)
             elif step == "rebuild":
                 watched(queries["rebuild_graph"], state.chunks)
-            built = maintain_group_graphs(connection, exact_up_to, watched, anew=step == "rebuild")
+            built = _maintain_groups(connection, exact_up_to, watched, anew=step == "rebuild")
             if step == "rebuild":
                 connection.execute(queries["vacuum"])
+            elif mend:
+                connection.execute(queries["analyze"])
     except psycopg.Error as error:
         _logger.warning(
             "the graph over the vectors could not be built; until it is, searches compare vectors one by one. "
@@ -112,8 +114,24 @@ def maintain_graph(
             error,
         )
         return None
-    progress(STAGE, state.chunks, state.chunks)
+    if step or built:
+        progress(STAGE, state.chunks, state.chunks)
     return step or ("build" if built else None)
+
+
+def _maintain_groups(
+    connection: Connection[Any], exact_up_to: int, watched: Callable[[str, int], None], anew: bool
+) -> bool:
+    """Look after the graphs of groups. What goes wrong there is logged: the graph over all serves without them."""
+    try:
+        return maintain_group_graphs(connection, exact_up_to, watched, anew)
+    except psycopg.Error as error:
+        _logger.warning(
+            "the graph of a group could not be built; until it is, questions about what it may not read take longer. "
+            "Give the server what it lacks; housekeeping tries again: %s",
+            error,
+        )
+        return False
 
 
 def _state(connection: Connection[Any]) -> GraphState:

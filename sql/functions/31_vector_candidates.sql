@@ -64,8 +64,8 @@ begin
 end;
 $$;
 
--- Walk the graphs of single groups all of whose lists the caller has. `rest` are the lists that no such graph holds; they are
--- still to be compared. It is null, and nothing is walked, where they hold more than may be compared.
+-- Walk the graphs of single groups whose lists the caller has, all but a few. `rest` are the lists that no such graph holds;
+-- they are still to be compared. It is null where they hold more than may be compared, and where the walks brought too little.
 create or replace function rag.walk_groups(
     query halfvec, lists int[], visible bigint, exact_up_to bigint, depth int,
     out chunk_keys bigint[], out scores float8[], out rest int[], out statement text
@@ -74,14 +74,13 @@ language plpgsql stable
 set search_path from current
 as $$
 declare
-    conditions text[];
-    condition  text;
-    walked     record;
+    graphs record;
+    walked record;
 begin
     -- What a graph holds is what its index says, so that nothing else can be wrong about it. Most callers are told apart by
     -- the number of chunks, or by a few lists.
     with graph as materialized (
-        select indexrelid, indpred, indrelid, sum(reltuples) over () as chunks
+        select indpred, indrelid, sum(reltuples) over () as chunks
         from pg_index
         join pg_class on pg_class.oid = indexrelid
         where indrelid = 'chunk_vectors'::regclass and indisvalid and indisready
@@ -94,33 +93,37 @@ begin
         where visible - 1.1 * graph.chunks <= exact_up_to
     ),
     admitted as materialized (
-        select held.condition, held.lists
+        select held.condition, held.lists, hidden.lists as hidden
         from held
-        where held.lists[1:9] <@ walk_groups.lists
-          -- A list without chunks admits to nothing, and nobody may have it any more.
-          and not exists (
-              select
-              from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as hidden
-              join acl_sizes on acl_sizes.acl_id = hidden.acl_id
-          )
+        -- What has left the group since the graph was made. A list without chunks is none that matters.
+        cross join lateral (
+            select coalesce(array_agg(gone.acl_id), '{}') as lists, coalesce(sum(acl_sizes.chunks), 0) as chunks
+            from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as gone
+            join acl_sizes on acl_sizes.acl_id = gone.acl_id
+        ) as hidden
+        where held.lists[1:9] && walk_groups.lists and 20 * hidden.chunks <= visible
     )
-    select array_agg(admitted.condition),
-        array(select unnest(walk_groups.lists) except select unnest(admitted.lists) from admitted)
-    into conditions, rest
+    select array_agg(admitted.condition) as conditions,
+        array(select unnest(admitted.hidden) from admitted) as hidden,
+        array(select unnest(walk_groups.lists) except select unnest(admitted.lists) from admitted) as rest
+    into graphs
     from admitted;
-    if conditions is null or (
-        select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id in (select unnest(rest))
+    if graphs.conditions is null or (
+        select sum(acl_sizes.chunks) from acl_sizes where acl_sizes.acl_id in (select unnest(graphs.rest))
     ) > exact_up_to then
-        rest := null;
         return;
     end if;
-    foreach condition in array conditions loop
-        statement := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || condition
-            || ' order by embedding <#> $1 limit $5';
-        walked := rag.walk_graph(statement, query, null, null, null, depth);
+    for number in 1 .. cardinality(graphs.conditions) loop
+        statement := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || graphs.conditions[number]
+            || ' and acl_id + 0 <> all($2) order by embedding <#> $1 limit $5';
+        walked := rag.walk_graph(statement, query, graphs.hidden, null, null, greatest(200, 4 * depth));
         chunk_keys := chunk_keys || walked.chunk_keys;
         scores := scores || walked.scores;
     end loop;
+    -- The index may have been dropped since the snapshot was taken, or hold little but what is deleted.
+    if cardinality(chunk_keys) >= depth then
+        rest := graphs.rest;
+    end if;
 end;
 $$;
 
@@ -160,6 +163,8 @@ begin
         from rag.walk_groups(query, lists, visible, exact_up_to, depth) as walked
         where documents is null;
         if rest is null then
+            group_keys := null;
+            group_scores := null;
             around := rag.look_around(query, lists, documents);
             chunk_keys := around.chunk_keys;
             scores := around.scores;

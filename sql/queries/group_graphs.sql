@@ -1,17 +1,35 @@
 -- name: groups
 -- Who may read more chunks than are quickly compared, and not nearly all of them: their access lists, with the chunks of
--- each, the largest group first. Lists that refuse somebody are left out: not everybody of the group has them.
-with sized as materialized (select acl_id, sum(chunks)::bigint as chunks from acl_sizes group by acl_id),
+-- each, the largest group first. Whoever is in a group reads what is public as well; that alone is a group, too. Lists that
+-- refuse somebody are left out: not everybody of the group has them.
+with sized as materialized (
+    select acl_sizes.acl_id, access_lists.allow, sum(acl_sizes.chunks)::bigint as chunks
+    from acl_sizes
+    join rag.access_lists on access_lists.acl_id = acl_sizes.acl_id
+    where access_lists.deny = '{}'
+    group by acl_sizes.acl_id, access_lists.allow
+),
+everybody as materialized (select acl_id, chunks from sized where 'public' = any (allow)),
+members as (
+    select principal
+    from sized
+    cross join unnest(allow) as principal
+    group by principal
+    having sum(chunks) > %(exact_up_to)s::bigint and count(*) <= %(most_lists)s::int
+    order by sum(chunks) desc, principal
+    limit 4 * %(most)s::int
+),
 groups as (
     select array_agg(acl_id order by acl_id) as lists, array_agg(chunks order by acl_id) as sizes, sum(chunks) as chunks
-    from rag.access_lists
-    join sized using (acl_id)
-    cross join unnest(allow) as principal
-    where deny = '{}'
+    from (
+        select members.principal, sized.acl_id, sized.chunks
+        from members
+        join sized on members.principal = any (sized.allow)
+        union
+        select members.principal, everybody.acl_id, everybody.chunks from members cross join everybody
+    ) as readable
     group by principal
-    having sum(chunks) > %(exact_up_to)s::bigint
-       and sum(chunks) < 0.9 * (select chunks from keyword_state)
-       and count(*) <= %(most_lists)s::int
+    having sum(chunks) < 0.9 * (select chunks from keyword_state) and count(*) <= %(most_lists)s::int
 )
 select lists, sizes
 from groups
@@ -20,13 +38,21 @@ order by chunks desc, lists
 limit %(most)s::int
 
 -- name: standing
--- The graphs of groups that can be used, each with those of its lists that have chunks.
-select relname as name, array(
-    select unnest(substring(pg_get_expr(indpred, indrelid) from '\{[0-9,]+\}')::int[]) intersect select acl_id from acl_sizes
-) as lists
+-- The graphs of groups that can be used, each with those of its lists that have chunks, and how many these are.
+select relname as name, held.lists, held.sizes
 from pg_index
 join pg_class on pg_class.oid = indexrelid
+cross join lateral (
+    select coalesce(array_agg(acl_id), '{}') as lists, coalesce(array_agg(chunks), '{}') as sizes
+    from (
+        select acl_sizes.acl_id, sum(acl_sizes.chunks)::bigint as chunks
+        from unnest(substring(pg_get_expr(indpred, indrelid) from '\{[0-9,]+\}')::int[]) as held (acl_id)
+        join acl_sizes on acl_sizes.acl_id = held.acl_id
+        group by acl_sizes.acl_id
+    ) as sized
+) as held
 where indrelid = 'chunk_vectors'::regclass and indisvalid and indisready and relname like 'chunk\_vectors\_group\_%'
+order by relname
 
 -- name: look_as_searches_do
 -- By the graph over all vectors, as rag.look_around has it.
@@ -35,6 +61,7 @@ select set_config('enable_sort', 'off', false), set_config('enable_seqscan', 'of
 
 -- name: far_share
 -- Some chunks that a group may not read, as questions: the share of them that are near next to nothing that it may read.
+-- Written out here, because the functions look into the live generation only.
 with asked as materialized (
     select embedding
     from chunk_vectors

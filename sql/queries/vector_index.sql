@@ -45,6 +45,10 @@ reindex index concurrently chunk_vectors_graph
 -- After the graph was made anew there is little for it to do there.
 vacuum (analyze) chunk_vectors
 
+-- name: analyze
+-- How many chunks each index holds: by it a search knows which graphs could serve a caller.
+analyze chunk_vectors
+
 -- name: progress
 -- How far the build is, in rows; of the reading that comes after it nothing is known. Only the login user is told.
 select greatest(tuples_done, blocks_done), greatest(tuples_total, blocks_total)
