@@ -101,7 +101,9 @@ begin
             from (select unnest(held.lists) as acl_id except select unnest(walk_groups.lists)) as gone
             join acl_sizes on acl_sizes.acl_id = gone.acl_id
         ) as hidden
-        where held.lists[1:9] && walk_groups.lists and 20 * hidden.chunks <= visible
+        where 20 * hidden.chunks <= visible and (
+            select count(*) from unnest(held.lists[1:20]) as first where first = any (walk_groups.lists)
+        ) >= 0.75 * least(cardinality(held.lists), 20)
     )
     select array_agg(admitted.condition) as conditions,
         array(select unnest(admitted.hidden) from admitted) as hidden,
@@ -116,7 +118,10 @@ begin
     for number in 1 .. cardinality(graphs.conditions) loop
         statement := 'select chunk_key, -(embedding <#> $1) as score from chunk_vectors where ' || graphs.conditions[number]
             || ' and acl_id + 0 <> all($2) order by embedding <#> $1 limit $5';
-        walked := rag.walk_graph(statement, query, graphs.hidden, null, null, greatest(200, 4 * depth));
+        -- The first two hundred come in order, more of them do not.
+        walked := rag.walk_graph(
+            statement, query, graphs.hidden, null, null, case when depth <= 200 then depth else 4 * depth end
+        );
         chunk_keys := chunk_keys || walked.chunk_keys;
         scores := scores || walked.scores;
     end loop;
