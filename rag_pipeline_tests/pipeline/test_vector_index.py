@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from rag_pipeline.database.connection import open_session, server_url
+from rag_pipeline.index import vector_index
 from rag_pipeline.index.vector_index import GraphState
 from rag_pipeline.model import Access
 from rag_pipeline.query import Caller, Index
@@ -79,6 +81,23 @@ def test_only_one_process_builds(small: tuple[ScriptedPipeline, World]) -> None:
         other.execute("select pg_advisory_lock(hashtextextended('rag-pipeline graph rag_g1', 0))")
         assert pipeline.vector_index() is None
     assert pipeline.vector_index() == "build"
+
+
+def test_what_fails_for_a_group_leaves_the_graph_over_all(
+    small: tuple[ScriptedPipeline, World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline, world = small
+    world.documents |= {f"{n}.md": Entry(f"# Page {n}\n\nIt is about {n}.", PUBLIC) for n in range(15, 40)}
+
+    def fails(connection: Connection[Any], *_: Any) -> bool:
+        connection.execute("select 1 / 0")
+        return True
+
+    monkeypatch.setattr(vector_index, "maintain_group_graphs", fails)
+    pipeline.refresh("pages")
+    assert whole(pipeline) is True
+    assert "the graph of a group could not be built" in caplog.text
+    assert pipeline.vector_index(mend=True) is None
 
 
 def build(settings: Settings) -> None:
